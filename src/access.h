@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * access.h
+ *		What the caller may do to a project.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_ACCESS_H
+#define DBT_SOURCES_ACCESS_H
+
+#include "postgres.h"
+
+#include "utils/uuid.h"
+
+extern void RequireView(const pg_uuid_t *project);
+extern void RequireManage(const pg_uuid_t *project);
+
+#endif							/* DBT_SOURCES_ACCESS_H */

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		What differs between PostgreSQL 14 and 18, and nowhere else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_COMPAT_H
+#define DBT_SOURCES_COMPAT_H
+
+#include "postgres.h"
+
+/* PostgreSQL 15 made the check for unknown settings into a reservation. */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* PostgreSQL 18 reads and writes base64 through unsigned bytes. */
+#if PG_VERSION_NUM >= 180000
+#define BASE64_BYTES(p) ((uint8 *) (p))
+#else
+#define BASE64_BYTES(p) ((char *) (p))
+#endif
+
+#endif							/* DBT_SOURCES_COMPAT_H */

@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ *
+ * envelope.c
+ *		A connection at rest: JWE compact serialization (RFC 7516) with "alg"
+ *		= "dir" and "enc" = "A256CBC-HS512" (RFC 7518, sections 4.5 and 5.2.5).
+ *
+ * The protected header names the key ("kid") and the row ("sub"), so that a
+ * ciphertext which is moved to another row does not decrypt there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "base64url.h"
+#include "envelope.h"
+#include "json.h"
+#include "pgcrypto.h"
+
+#define ALG "dir"
+#define ENC "A256CBC-HS512"
+
+/* ours have about 200 bytes; don't parse more of what nobody vouches for */
+#define MAX_HEADER_LEN 4096
+
+/* what a text can hold in base64, less header, IV and tag */
+#define MAX_PLAINTEXT_LEN (MaxAllocSize / 4 * 3 - 2 * MAX_HEADER_LEN)
+
+/* header, encrypted key (empty with "dir"), IV, ciphertext, tag */
+#define NUM_PARTS 5
+
+typedef struct Part
+{
+	const char *text;
+	Size		len;
+} Part;
+
+static void
+AppendHeader(StringInfo out, const char *kid, const char *subject)
+{
+	StringInfoData header;
+
+	initStringInfo(&header);
+	appendStringInfoString(&header, "{\"alg\":\"" ALG "\",\"enc\":\"" ENC "\",\"kid\":");
+	escape_json(&header, kid);
+	appendStringInfoString(&header, ",\"sub\":");
+	escape_json(&header, subject);
+	appendStringInfoChar(&header, '}');
+	AppendBase64Url(out, header.data, header.len);
+	pfree(header.data);
+}
+
+/*
+ * Encrypt plaintext with key for the row that subject names.  RFC 7516,
+ * section 5.1.
+ *
+ * Errors: 54000 if the result would exceed PostgreSQL's limit for a value.
+ */
+text *
+SealEnvelope(const Key *key, const char *subject, bytea *plaintext)
+{
+	bytea	   *iv = RandomBytes(AEAD_IV_LEN);
+	uint8		tag[AEAD_TAG_LEN];
+	bytea	   *ciphertext;
+	StringInfoData out;
+
+	if (VARSIZE_ANY_EXHDR(plaintext) > MAX_PLAINTEXT_LEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("dbtConnection is too large to be stored")));
+
+	initStringInfo(&out);
+	appendStringInfoSpaces(&out, VARHDRSZ);
+	AppendHeader(&out, key->kid, subject);
+	ciphertext = AeadEncrypt(key->bytes, iv, out.data + VARHDRSZ, out.len - VARHDRSZ,
+							 plaintext, tag);
+	appendStringInfoString(&out, "..");
+	AppendBase64Url(&out, VARDATA_ANY(iv), AEAD_IV_LEN);
+	appendStringInfoChar(&out, '.');
+	AppendBase64Url(&out, VARDATA_ANY(ciphertext), VARSIZE_ANY_EXHDR(ciphertext));
+	pfree(ciphertext);
+	appendStringInfoChar(&out, '.');
+	AppendBase64Url(&out, tag, AEAD_TAG_LEN);
+	SET_VARSIZE(out.data, out.len);
+	return (text *) out.data;
+}
+
+static bool
+SplitEnvelope(text *envelope, Part *parts)
+{
+	const char *p = VARDATA_ANY(envelope);
+	const char *end = p + VARSIZE_ANY_EXHDR(envelope);
+
+	for (int i = 0; i < NUM_PARTS; i++)
+	{
+		const char *dot = memchr(p, '.', end - p);
+
+		if ((dot == NULL) != (i == NUM_PARTS - 1))
+			return false;
+		parts[i].text = p;
+		parts[i].len = (dot == NULL ? end : dot) - p;
+		p = dot == NULL ? end : dot + 1;
+	}
+	return parts[1].len == 0;
+}
+
+static bool
+HeaderSays(Jsonb *header, const char *name, const char *expected)
+{
+	JsonbValue	value;
+
+	return JsonFind(&header->root, name, &value) &&
+		JsonStringEquals(&value, expected);
+}
+
+/*
+ * The key of an envelope whose header is for us and for this row, or NULL.
+ */
+static const Key *
+KeyForHeader(const Keyring *keyring, const char *subject, Part *part,
+			 const char **why)
+{
+	bytea	   *bytes = NULL;
+	Jsonb	   *header = NULL;
+	JsonbValue	value;
+	const Key  *key = NULL;
+
+	if (part->len <= MAX_HEADER_LEN)
+		bytes = DecodeBase64Url(part->text, part->len);
+	if (bytes != NULL)
+		header = JsonFromUtf8(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+
+	if (header == NULL || !JB_ROOT_IS_OBJECT(header) ||
+		!HeaderSays(header, "alg", ALG) || !HeaderSays(header, "enc", ENC) ||
+		JsonFind(&header->root, "crit", &value) ||
+		JsonFind(&header->root, "zip", &value))
+		*why = "It is not a JSON Web Encryption of the expected kind.";
+	else if (!HeaderSays(header, "sub", subject))
+		*why = "It was encrypted for another row.";
+	else if (!JsonFindString(&header->root, "kid", &value) ||
+			 (key = FindKey(keyring, value.val.string.val, value.val.string.len)) == NULL)
+		*why = "The keyring does not have its key.";
+	return key;
+}
+
+/*
+ * The plaintext, or NULL and in *why a sentence that tells the reason, for
+ * whatever bytes the envelope consists of.  RFC 7516, section 5.2.
+ */
+bytea *
+OpenEnvelope(const Keyring *keyring, const char *subject, text *envelope,
+			 const char **why)
+{
+	Part		parts[NUM_PARTS];
+	const Key  *key;
+	bytea	   *iv;
+	bytea	   *ciphertext;
+	bytea	   *tag;
+	bytea	   *plaintext;
+
+	if (!SplitEnvelope(envelope, parts))
+	{
+		*why = "It is not a JSON Web Encryption of the expected kind.";
+		return NULL;
+	}
+	key = KeyForHeader(keyring, subject, &parts[0], why);
+	if (key == NULL)
+		return NULL;
+
+	*why = "Its authentication tag does not match.";
+	iv = DecodeBase64Url(parts[2].text, parts[2].len);
+	tag = DecodeBase64Url(parts[4].text, parts[4].len);
+	if (iv == NULL || tag == NULL || VARSIZE(tag) - VARHDRSZ != AEAD_TAG_LEN)
+		return NULL;
+	ciphertext = DecodeBase64Url(parts[3].text, parts[3].len);
+	if (ciphertext == NULL)
+		return NULL;
+	plaintext = AeadDecrypt(key->bytes, iv, parts[0].text, parts[0].len,
+							ciphertext, (uint8 *) VARDATA(tag));
+	pfree(ciphertext);
+	return plaintext;
+}

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * envelope.h
+ *		A connection at rest: JWE compact serialization (RFC 7516).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_ENVELOPE_H
+#define DBT_SOURCES_ENVELOPE_H
+
+#include "postgres.h"
+
+#include "keyring.h"
+
+extern text *SealEnvelope(const Key *key, const char *subject, bytea *plaintext);
+extern bytea *OpenEnvelope(const Keyring *keyring, const char *subject,
+						   text *envelope, const char **why);
+
+#endif							/* DBT_SOURCES_ENVELOPE_H */

@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.c
+ *		Small steps over jsonb that PostgreSQL's API leaves to its callers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "json.h"
+
+/*
+ * Start a walk over the members of an object or the elements of an array.
+ */
+JsonMembers
+JsonMembersOf(JsonbContainer *container)
+{
+	JsonMembers members;
+	JsonbValue	ignored;
+
+	members.it = JsonbIteratorInit(container);
+	(void) JsonbIteratorNext(&members.it, &ignored, true);	/* WJB_BEGIN_* */
+	return members;
+}
+
+/*
+ * The next member, or false after the last.  Nested containers come as
+ * jbvBinary.
+ */
+bool
+NextJsonMember(JsonMembers *members, JsonMember *member)
+{
+	JsonbIteratorToken token;
+
+	if (members->it == NULL)
+		return false;
+	token = JsonbIteratorNext(&members->it, &member->value, true);
+	if (token == WJB_KEY)
+	{
+		member->key = member->value;
+		token = JsonbIteratorNext(&members->it, &member->value, true);
+	}
+	return token == WJB_VALUE || token == WJB_ELEM;
+}
+
+/*
+ * Look up a member of an object.
+ */
+bool
+JsonFind(JsonbContainer *object, const char *key, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(object, key, strlen(key), value) != NULL;
+}
+
+bool
+JsonFindString(JsonbContainer *object, const char *key, JsonbValue *value)
+{
+	return JsonFind(object, key, value) && value->type == jbvString;
+}
+
+bool
+JsonIsObject(const JsonbValue *value)
+{
+	return value->type == jbvBinary &&
+		JsonContainerIsObject(value->val.binary.data);
+}
+
+bool
+JsonIsArray(const JsonbValue *value)
+{
+	return value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data);
+}
+
+bool
+JsonIsEmptyString(const JsonbValue *value)
+{
+	return value->type == jbvString && value->val.string.len == 0;
+}
+
+bool
+JsonStringEquals(const JsonbValue *value, const char *string)
+{
+	return value->type == jbvString &&
+		(size_t) value->val.string.len == strlen(string) &&
+		memcmp(value->val.string.val, string, value->val.string.len) == 0;
+}
+
+void
+JsonPushKey(JsonbParseState **state, const char *key)
+{
+	JsonbValue	v;
+
+	v.type = jbvString;
+	v.val.string.val = unconstify(char *, key);
+	v.val.string.len = strlen(key);
+	(void) pushJsonbValue(state, WJB_KEY, &v);
+}
+
+/*
+ * Push a member of the object under construction.
+ */
+void
+JsonPushValue(JsonbParseState **state, const char *key, JsonbValue *value)
+{
+	JsonPushKey(state, key);
+	(void) pushJsonbValue(state, WJB_VALUE, value);
+}
+
+void
+JsonPushString(JsonbParseState **state, const char *key, const char *string)
+{
+	JsonbValue	v;
+
+	v.type = jbvString;
+	v.val.string.val = unconstify(char *, string);
+	v.val.string.len = strlen(string);
+	JsonPushValue(state, key, &v);
+}
+
+void
+JsonPushNull(JsonbParseState **state, const char *key)
+{
+	JsonbValue	v;
+
+	v.type = jbvNull;
+	JsonPushValue(state, key, &v);
+}
+
+void
+JsonPushBool(JsonbParseState **state, const char *key, bool value)
+{
+	JsonbValue	v;
+
+	v.type = jbvBool;
+	v.val.boolean = value;
+	JsonPushValue(state, key, &v);
+}
+
+void
+JsonPushInteger(JsonbParseState **state, const char *key, int64 value)
+{
+	JsonbValue	v;
+
+	v.type = jbvNumeric;
+	v.val.numeric = int64_to_numeric(value);
+	JsonPushValue(state, key, &v);
+}
+
+/*
+ * Parse JSON text in UTF-8, whatever the database's encoding is.
+ *
+ * Returns NULL for what is not JSON or can't be jsonb here.  jsonb_in() would
+ * report that with the text in the error's context, and the text may be a
+ * key or a connection.  Only parsing happens inside the PG_TRY, which holds no
+ * lock, buffer or catalog reference, so nothing is left behind without a
+ * subtransaction.
+ */
+Jsonb *
+JsonFromUtf8(const char *text, Size len)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Jsonb	   *volatile json = NULL;
+
+	if (memchr(text, '\0', len) != NULL ||
+		!pg_verify_mbstr(PG_UTF8, text, len, true))
+		return NULL;
+
+	PG_TRY();
+	{
+		char	   *terminated = pnstrdup(text, len);
+		char	   *server = pg_any_to_server(terminated, len, PG_UTF8);
+
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(server)));
+		if (server != terminated)
+		{
+			explicit_bzero(server, strlen(server));
+			pfree(server);
+		}
+		explicit_bzero(terminated, len);
+		pfree(terminated);
+	}
+	PG_CATCH();
+	{
+		int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+		if (category != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		json = NULL;
+	}
+	PG_END_TRY();
+
+	return json;
+}
+
+/*
+ * The JSON text of a document in UTF-8, palloc'd; its length goes to *len.
+ *
+ * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value.
+ */
+char *
+JsonToUtf8(Jsonb *json, Size *len)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *volatile server = NULL;
+	char	   *utf8;
+
+	PG_TRY();
+	{
+		server = JsonbToCString(NULL, &json->root, VARSIZE(json));
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("dbtConnection is too large to be stored")));
+	}
+	PG_END_TRY();
+
+	*len = strlen(server);
+	utf8 = pg_server_to_any(server, *len, PG_UTF8);
+	if (utf8 != server)
+	{
+		explicit_bzero(server, *len);
+		pfree(server);
+		*len = strlen(utf8);
+	}
+	return utf8;
+}

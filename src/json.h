@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.h
+ *		Small steps over jsonb that PostgreSQL's API leaves to its callers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_JSON_H
+#define DBT_SOURCES_JSON_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+/* One member of an object, or one element of an array (then key is unset). */
+typedef struct JsonMember
+{
+	JsonbValue	key;
+	JsonbValue	value;
+} JsonMember;
+
+/* Walks the direct members of a container, without descending into them. */
+typedef struct JsonMembers
+{
+	JsonbIterator *it;
+} JsonMembers;
+
+extern JsonMembers JsonMembersOf(JsonbContainer *container);
+extern bool NextJsonMember(JsonMembers *members, JsonMember *member);
+
+extern bool JsonFind(JsonbContainer *object, const char *key, JsonbValue *value);
+extern bool JsonFindString(JsonbContainer *object, const char *key, JsonbValue *value);
+
+extern bool JsonIsObject(const JsonbValue *value);
+extern bool JsonIsArray(const JsonbValue *value);
+extern bool JsonIsEmptyString(const JsonbValue *value);
+extern bool JsonStringEquals(const JsonbValue *value, const char *string);
+
+extern void JsonPushKey(JsonbParseState **state, const char *key);
+extern void JsonPushString(JsonbParseState **state, const char *key, const char *string);
+extern void JsonPushValue(JsonbParseState **state, const char *key, JsonbValue *value);
+extern void JsonPushNull(JsonbParseState **state, const char *key);
+extern void JsonPushBool(JsonbParseState **state, const char *key, bool value);
+extern void JsonPushInteger(JsonbParseState **state, const char *key, int64 value);
+
+extern Jsonb *JsonFromUtf8(const char *text, Size len);
+extern char *JsonToUtf8(Jsonb *json, Size *len);
+
+#endif							/* DBT_SOURCES_JSON_H */

@@ -1,0 +1,451 @@
+/*-------------------------------------------------------------------------
+ *
+ * sources.c
+ *		The SQL functions over the dbt sources of a project.
+ *
+ * Common to all: UUIDs as uuid, documents as jsonb.  A NULL argument or a body
+ * that breaks a rule is a ParameterError (22023); a project or source that
+ * isn't there for the caller a NotFoundError (P0002); one that they may not
+ * manage a ForbiddenError (42501).  What changes something fails with 25006 in
+ * a read-only transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/json.h"
+
+#include "access.h"
+#include "connection.h"
+#include "json.h"
+#include "storage.h"
+#include "summary.h"
+#include "validate.h"
+#include "withheld.h"
+
+#define MAX_IGNORED_SHOWN 10
+#define MAX_KEY_SHOWN 63
+
+PG_FUNCTION_INFO_V1(update_project_dbt_source);
+PG_FUNCTION_INFO_V1(create_project_dbt_source);
+PG_FUNCTION_INFO_V1(list_project_dbt_sources);
+PG_FUNCTION_INFO_V1(get_project_dbt_source);
+PG_FUNCTION_INFO_V1(delete_project_dbt_source);
+PG_FUNCTION_INFO_V1(set_project_dbt_connection);
+PG_FUNCTION_INFO_V1(project_dbt_connection);
+
+/* what a body asks for; unset members are NULL */
+typedef struct Request
+{
+	text	   *name;
+	Jsonb	   *connection;
+} Request;
+
+static void
+ParameterError(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg_internal("%s", message)));
+}
+
+/*
+ * Begin a call: no argument may be NULL; returns the first, the project.
+ */
+static const pg_uuid_t *
+BeginCall(FunctionCallInfo fcinfo, const char *const *argnames)
+{
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		if (PG_ARGISNULL(i))
+			ParameterError(psprintf("%s must not be null", argnames[i]));
+	}
+	UseSchemaOf(fcinfo);
+	return PG_GETARG_UUID_P(0);
+}
+
+static const char *const source_args[] = {"project", "source", "body"};
+static const char *const body_args[] = {"project", "body"};
+static const char *const connection_args[] = {"project", "dbt_connection"};
+
+static void
+RaiseSourceNotFound(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("dbt source not found")));
+}
+
+/*
+ * The stored connection, or NULL if there is none or it can't be decrypted.
+ */
+static Jsonb *
+StoredConnection(const Source *source)
+{
+	const char *why;
+
+	if (source->envelope == NULL)
+		return NULL;
+	return OpenConnection(source->envelope, &source->project, &source->source,
+						  GetKeyring(DEBUG1), &why);
+}
+
+/*
+ * The same where an answer can't do without it.
+ *
+ * Errors: XX001 if it can't be decrypted; 55000 without a usable keyring.
+ */
+static Jsonb *
+RequireConnection(const Source *source)
+{
+	const char *why = "There is none.";
+	Jsonb	   *connection = NULL;
+
+	if (source->envelope == NULL && IsPrimary(source))
+		return NULL;
+	if (source->envelope != NULL)
+		connection = OpenConnection(source->envelope, &source->project, &source->source,
+									GetKeyring(ERROR), &why);
+	if (connection == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("connection of dbt source %s of project %s cannot be decrypted",
+						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->source))),
+						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->project)))),
+				 errdetail_internal("%s", why),
+				 errhint("Restore the keyring that has its key, or store the connection anew.")));
+	return connection;
+}
+
+/*
+ * One NOTICE for all members of a body that the contract doesn't know.
+ */
+static void
+ReportIgnored(List *keys)
+{
+	StringInfoData shown;
+	ListCell   *lc;
+
+	if (keys == NIL)
+		return;
+	initStringInfo(&shown);
+	foreach(lc, keys)
+	{
+		JsonbValue *key = lfirst(lc);
+		int			len = pg_mbcliplen(key->val.string.val, key->val.string.len, MAX_KEY_SHOWN);
+
+		if (foreach_current_index(lc) == MAX_IGNORED_SHOWN)
+		{
+			appendStringInfoString(&shown, ", ...");
+			break;
+		}
+		if (shown.len > 0)
+			appendStringInfoString(&shown, ", ");
+		escape_json(&shown, pnstrdup(key->val.string.val, len));
+	}
+	ereport(NOTICE,
+			(errmsg_plural("ignored %d unknown property of the body: %s",
+						   "ignored %d unknown properties of the body: %s",
+						   list_length(keys), list_length(keys), shown.data)));
+}
+
+/*
+ * Take a body apart.  Contract: ApiUpdateProjectDbtSource.
+ */
+static Request
+ParseBody(Jsonb *body, Problems *problems)
+{
+	Request		request = {NULL, NULL};
+	List	   *ignored = NIL;
+	JsonMembers members;
+	JsonMember	member;
+
+	if (!JB_ROOT_IS_OBJECT(body))
+	{
+		AddProblem(problems, "body", "must be an object");
+		return request;
+	}
+	members = JsonMembersOf(&body->root);
+	while (NextJsonMember(&members, &member))
+	{
+		if (JsonStringEquals(&member.key, "name"))
+		{
+			ValidateName(&member.value, problems);
+			if (member.value.type == jbvString)
+				request.name = cstring_to_text_with_len(member.value.val.string.val,
+														member.value.val.string.len);
+		}
+		else if (JsonStringEquals(&member.key, CONNECTION_PATH))
+			request.connection = JsonbValueToJsonb(&member.value);
+		else
+		{
+			JsonbValue *key = palloc(sizeof(JsonbValue));
+
+			*key = member.key;
+			ignored = lappend(ignored, key);
+		}
+	}
+	ReportIgnored(ignored);
+	return request;
+}
+
+/*
+ * Give a locked source a new connection: keep what views withhold, validate,
+ * encrypt, store.  Returns what is stored now.
+ */
+static Jsonb *
+ReplaceConnection(Source *source, Jsonb *fresh, Problems problems)
+{
+	Jsonb	   *stored = StoredConnection(source);
+
+	if (stored != NULL)
+		fresh = KeepWithheld(fresh, stored, &problems);
+	ValidateConnection(fresh, &problems);
+	RaiseProblems(problems);
+	source->envelope = SealConnection(fresh, &source->project, &source->source);
+	ReplaceSource(source, variant_names[ConnectionVariant(fresh)]);
+	return fresh;
+}
+
+/*
+ * update_project_dbt_source(project uuid, source uuid, body jsonb) returns jsonb
+ *
+ * Change a source's name, its connection, or both: body is {name?,
+ * dbtConnection?}.  Returns the summary.  Contract: UpdateProjectDbtSource.
+ *
+ * Errors: 22023, 42501, P0002 and 25006 as for all; 22023 also for the
+ * connection of the primary source; 23505 if the project has another source of
+ * that name; 55000 if a connection is sent and there is no usable keyring;
+ * 54000 if it is too large; 40001 under REPEATABLE READ and above if the source
+ * was changed meanwhile.
+ */
+Datum
+update_project_dbt_source(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	Problems	problems = NIL;
+	Source	   *source;
+	Request		request;
+	Jsonb	   *connection;
+
+	PreventCommandIfReadOnly("update_project_dbt_source()");
+	RequireManage(project);
+	source = LockSource(project, PG_GETARG_UUID_P(1));
+	if (source == NULL)
+		RaiseSourceNotFound();
+
+	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
+	if (request.connection != NULL && IsPrimary(source))
+		AddProblem(&problems, CONNECTION_PATH,
+				   "cannot be changed here for the primary source; use set_project_dbt_connection");
+	if (request.connection == NULL || IsPrimary(source))
+		RaiseProblems(problems);
+
+	if (request.name != NULL)
+		source->name = request.name;
+	if (request.connection != NULL)
+		connection = ReplaceConnection(source, request.connection, problems);
+	else
+	{
+		if (request.name != NULL)
+			RenameSource(source);
+		connection = StoredConnection(source);
+	}
+	PG_RETURN_JSONB_P(MakeSummary(source, connection));
+}
+
+/*
+ * create_project_dbt_source(project uuid, body jsonb) returns jsonb
+ *
+ * Add a source: body is {name, dbtConnection}.  Returns the summary.
+ *
+ * Errors: as for update_project_dbt_source().
+ */
+Datum
+create_project_dbt_source(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *project = BeginCall(fcinfo, body_args);
+	Problems	problems = NIL;
+	Request		request;
+	Source		source = {0};
+
+	PreventCommandIfReadOnly("create_project_dbt_source()");
+	RequireManage(project);
+
+	request = ParseBody(PG_GETARG_JSONB_P(1), &problems);
+	if (JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)))
+	{
+		JsonbValue	value;
+
+		if (!JsonFind(&PG_GETARG_JSONB_P(1)->root, "name", &value))
+			AddProblem(&problems, "name", "is required");
+		if (request.connection == NULL)
+			AddProblem(&problems, CONNECTION_PATH, "is required");
+		else
+			ValidateConnection(request.connection, &problems);
+	}
+	RaiseProblems(problems);
+
+	source.project = *project;
+	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
+	source.name = request.name;
+	source.envelope = SealConnection(request.connection, &source.project, &source.source);
+	(void) LockPrimarySource(project);
+	InsertSource(&source, variant_names[ConnectionVariant(request.connection)]);
+	PG_RETURN_JSONB_P(MakeSummary(&source, request.connection));
+}
+
+/*
+ * set_project_dbt_connection(project uuid, dbt_connection jsonb) returns jsonb
+ *
+ * Set the project's own connection, that of its primary source.  Returns the
+ * summary.
+ *
+ * Errors: as for update_project_dbt_source().
+ */
+Datum
+set_project_dbt_connection(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *project = BeginCall(fcinfo, connection_args);
+	Source	   *source;
+
+	PreventCommandIfReadOnly("set_project_dbt_connection()");
+	RequireManage(project);
+	source = LockPrimarySource(project);
+	PG_RETURN_JSONB_P(MakeSummary(source,
+								  ReplaceConnection(source, PG_GETARG_JSONB_P(1), NIL)));
+}
+
+/*
+ * delete_project_dbt_source(project uuid, source uuid) returns void
+ *
+ * Errors: 22023, 42501, P0002 and 25006 as for all; 22023 also for the primary
+ * source.
+ */
+Datum
+delete_project_dbt_source(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+
+	PreventCommandIfReadOnly("delete_project_dbt_source()");
+	RequireManage(project);
+	if (memcmp(project, PG_GETARG_UUID_P(1), sizeof(pg_uuid_t)) == 0)
+		ParameterError("the primary dbt source cannot be deleted");
+	if (!DeleteSource(project, PG_GETARG_UUID_P(1)))
+		RaiseSourceNotFound();
+	PG_RETURN_VOID();
+}
+
+typedef struct Listing
+{
+	const Keyring *keyring;
+	JsonbParseState *state;
+	MemoryContext cxt;
+} Listing;
+
+static void
+ListSource(Source *source, void *arg)
+{
+	Listing    *listing = arg;
+	const char *why;
+	Jsonb	   *connection = source->envelope == NULL ? NULL :
+		OpenConnection(source->envelope, &source->project, &source->source,
+					   listing->keyring, &why);
+	Jsonb	   *summary = MakeSummary(source, connection);
+	MemoryContext per_row = MemoryContextSwitchTo(listing->cxt);
+	JsonbValue	value;
+
+	summary = memcpy(palloc(VARSIZE(summary)), summary, VARSIZE(summary));
+	value.type = jbvBinary;
+	value.val.binary.data = &summary->root;
+	value.val.binary.len = VARSIZE(summary) - VARHDRSZ;
+	(void) pushJsonbValue(&listing->state, WJB_ELEM, &value);
+	MemoryContextSwitchTo(per_row);
+}
+
+/*
+ * list_project_dbt_sources(project uuid) returns jsonb
+ *
+ * An array of summaries: the primary source, then by precedence and name.
+ *
+ * Errors: 22023, 42501 and P0002 as for all.
+ */
+Datum
+list_project_dbt_sources(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	Listing		listing = {NULL, NULL, CurrentMemoryContext};
+
+	RequireView(project);
+	listing.keyring = GetKeyring(DEBUG1);
+	(void) pushJsonbValue(&listing.state, WJB_BEGIN_ARRAY, NULL);
+	ForEachSource(project, ListSource, &listing);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&listing.state, WJB_END_ARRAY, NULL)));
+}
+
+static Source *
+ViewSource(const pg_uuid_t *project, const pg_uuid_t *uuid)
+{
+	Source	   *source;
+
+	RequireView(project);
+	source = FetchSource(project, uuid);
+	if (source == NULL)
+		RaiseSourceNotFound();
+	return source;
+}
+
+/*
+ * get_project_dbt_source(project uuid, source uuid) returns jsonb
+ *
+ * The summary and, as "dbtConnection", the connection without what is
+ * withheld; null for a primary source that has none yet.
+ *
+ * Errors: 22023, 42501 and P0002 as for all; XX001 if the connection can't be
+ * decrypted; 55000 without a usable keyring.
+ */
+Datum
+get_project_dbt_source(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	Source	   *source = ViewSource(project, PG_GETARG_UUID_P(1));
+	Jsonb	   *connection = RequireConnection(source);
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	PushSummary(&state, source, connection);
+	if (connection == NULL)
+		JsonPushNull(&state, CONNECTION_PATH);
+	else
+	{
+		JsonPushKey(&state, CONNECTION_PATH);
+		(void) RedactConnection(&state, connection);
+	}
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
+
+/*
+ * project_dbt_connection(project uuid, source uuid) returns jsonb
+ *
+ * The whole connection, secrets included; SQL NULL for a primary source that
+ * has none yet.
+ *
+ * Errors: as for get_project_dbt_source(); 42501 for who wasn't granted
+ * EXECUTE.
+ */
+Datum
+project_dbt_connection(PG_FUNCTION_ARGS)
+{
+	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	Jsonb	   *connection = RequireConnection(ViewSource(project, PG_GETARG_UUID_P(1)));
+
+	if (connection == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(connection);
+}

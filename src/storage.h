@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.h
+ *		The tables: what is asked as the caller, and what is done as their owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_STORAGE_H
+#define DBT_SOURCES_STORAGE_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/uuid.h"
+
+/* a row of project_dbt_sources */
+typedef struct Source
+{
+	pg_uuid_t	project;
+	pg_uuid_t	source;
+	text	   *name;
+	int32		precedence;
+	text	   *envelope;		/* NULL as long as there is no connection */
+} Source;
+
+typedef void (*SourceCallback) (Source *source, void *arg);
+
+extern void UseSchemaOf(FunctionCallInfo fcinfo);
+
+/* as the caller */
+extern bool CanSeeProject(const pg_uuid_t *project);
+extern bool CanLockProject(const pg_uuid_t *project);
+
+/* as the owner of the tables */
+extern bool IsPrimary(const Source *source);
+extern Source *FetchSource(const pg_uuid_t *project, const pg_uuid_t *source);
+extern Source *LockSource(const pg_uuid_t *project, const pg_uuid_t *source);
+extern Source *LockPrimarySource(const pg_uuid_t *project);
+extern void ForEachSource(const pg_uuid_t *project, SourceCallback callback, void *arg);
+extern void RenameSource(const Source *source);
+extern void ReplaceSource(const Source *source, const char *type);
+extern void InsertSource(Source *source, const char *type);
+extern bool DeleteSource(const pg_uuid_t *project, const pg_uuid_t *source);
+
+#endif							/* DBT_SOURCES_STORAGE_H */
