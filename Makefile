@@ -18,3 +18,10 @@ EXTRA_CLEAN = results output_iso tmp_check test/modules/test_aead/*.o test/modul
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# TAP tests load it from where it was built
+installcheck: test_aead
+
+.PHONY: test_aead
+test_aead:
+	$(MAKE) -C test/modules/test_aead PG_CONFIG=$(PG_CONFIG) all

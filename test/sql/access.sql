@@ -1,0 +1,100 @@
+-- row level security on projects decides who views and who manages
+SET client_min_messages = warning;
+CREATE EXTENSION dbt_sources CASCADE;
+RESET client_min_messages;
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+\set p '''11111111-1111-4111-8111-111111111111'''
+\set q '''22222222-2222-4222-8222-222222222222'''
+\set nowhere '''33333333-3333-4333-8333-333333333333'''
+INSERT INTO projects (project_uuid, name) VALUES (:p, 'one'), (:q, 'two');
+CREATE ROLE regress_dbt_nobody;
+CREATE ROLE regress_dbt_viewer;
+CREATE ROLE regress_dbt_manager;
+CREATE ROLE regress_dbt_column;
+GRANT SELECT ON projects TO regress_dbt_viewer, regress_dbt_manager, regress_dbt_column;
+GRANT UPDATE ON projects TO regress_dbt_manager;
+GRANT UPDATE (name) ON projects TO regress_dbt_column;
+
+-- no grant: may not even ask
+SET ROLE regress_dbt_nobody;
+SELECT list_project_dbt_sources(:p);
+SELECT update_project_dbt_source(:p, :p, '{"name": "x"}');
+SELECT project_dbt_connection(:p, :p);
+SELECT rotate_encryption_key();
+SHOW dbt_sources.keyring_file;
+SET dbt_sources.keyring_file = 'mine';
+
+-- SELECT: views
+SET ROLE regress_dbt_viewer;
+SELECT jsonb_array_length(list_project_dbt_sources(:p)) AS listed;
+SELECT get_project_dbt_source(:p, :p) ->> 'name' AS got;
+SELECT create_project_dbt_source(:p, '{"name": "a", "dbtConnection": {"type": "none"}}');
+SELECT update_project_dbt_source(:p, :p, '{"name": "x"}');
+SELECT set_project_dbt_connection(:p, '{"type": "none"}');
+SELECT delete_project_dbt_source(:p, :p);
+SELECT update_project_dbt_source(:nowhere, :p, '{"name": "x"}');
+SELECT project_dbt_connection(:p, :p);
+
+-- SELECT and UPDATE: manages, with no privilege on the sources
+SET ROLE regress_dbt_manager;
+SELECT create_project_dbt_source(:p, '{"name": "a", "dbtConnection": {"type": "gitlab", "personal_access_token": "t",
+	"repository": "r", "branch": "b", "project_sub_path": "/"}}') ->> 'projectDbtSourceUuid' AS a \gset
+SELECT update_project_dbt_source(:p, :'a', '{"name": "b"}') ->> 'name' AS renamed;
+SELECT delete_project_dbt_source(:p, :'a');
+SELECT count(*) FROM project_dbt_sources;
+SET ROLE regress_dbt_column;
+SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS managed;
+-- the caller is who they were
+SELECT current_user;
+RESET ROLE;
+
+-- a worker: EXECUTE and view
+GRANT EXECUTE ON FUNCTION project_dbt_connection TO regress_dbt_viewer;
+SET ROLE regress_dbt_viewer;
+SELECT project_dbt_connection(:p, :p);
+RESET ROLE;
+
+-- policies by role and by claim
+ALTER TABLE projects ENABLE ROW LEVEL SECURITY;
+CREATE POLICY viewers ON projects FOR SELECT TO regress_dbt_viewer USING (project_uuid = :p);
+CREATE POLICY claims_view ON projects FOR SELECT TO regress_dbt_manager
+	USING (current_setting('request.jwt.claims', true)::jsonb -> 'view' ? project_uuid::text);
+CREATE POLICY claims_manage ON projects FOR UPDATE TO regress_dbt_manager
+	USING (current_setting('request.jwt.claims', true)::jsonb -> 'manage' ? project_uuid::text);
+SET ROLE regress_dbt_viewer;
+SELECT jsonb_array_length(list_project_dbt_sources(:p)) AS listed;
+SELECT list_project_dbt_sources(:q);
+SET ROLE regress_dbt_manager;
+SELECT list_project_dbt_sources(:p);
+SET request.jwt.claims = '{"view": ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"],
+	"manage": ["11111111-1111-4111-8111-111111111111"]}';
+SELECT update_project_dbt_source(:p, :p, '{"name": "mine"}') ->> 'name' AS managed;
+SELECT update_project_dbt_source(:q, :q, '{"name": "theirs"}');
+SELECT jsonb_array_length(list_project_dbt_sources(:q)) AS viewed;
+SET request.jwt.claims = '{"manage": ["11111111-1111-4111-8111-111111111111"]}';
+SELECT update_project_dbt_source(:p, :p, '{"name": "unseen"}');
+RESET request.jwt.claims;
+RESET ROLE;
+-- nothing was written by who may not
+SELECT name FROM project_dbt_sources WHERE project_uuid = :q;
+
+-- a search_path full of traps
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.uuid_eq(uuid, uuid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
+CREATE OPERATOR trap.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = trap.uuid_eq);
+CREATE FUNCTION trap.hmac(bytea, bytea, text) RETURNS bytea LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
+CREATE FUNCTION trap.max(integer) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
+CREATE FUNCTION trap.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
+CREATE TABLE trap.projects AS SELECT * FROM projects;
+SET search_path = trap, pg_catalog;
+SELECT public.create_project_dbt_source(:p, '{"name": "trap", "dbtConnection": {"type": "none"}}') -> 'precedence' AS created;
+SELECT public.update_project_dbt_source(:p, :p, '{"name": "safe"}') ->> 'name' AS renamed;
+SELECT jsonb_array_length(public.list_project_dbt_sources(:p)) AS listed;
+SET search_path = '';
+SELECT public.update_project_dbt_source(:p, :p, '{"name": "bare"}') ->> 'name' AS renamed;
+RESET search_path;
+
+SET client_min_messages = warning;
+DROP SCHEMA trap CASCADE;
+DROP EXTENSION dbt_sources CASCADE;
+DROP ROLE regress_dbt_nobody, regress_dbt_viewer, regress_dbt_manager, regress_dbt_column;

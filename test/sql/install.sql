@@ -1,0 +1,36 @@
+-- what CREATE EXTENSION installs
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgcrypto;
+RESET client_min_messages;
+CREATE SCHEMA dbt;
+CREATE EXTENSION dbt_sources SCHEMA dbt;
+
+-- everything has a comment
+SELECT pg_describe_object(classid, objid, objsubid)
+FROM pg_depend
+WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dbt_sources')
+	AND classid <> 'pg_type'::regclass
+	AND obj_description(objid, classid::regclass::name) IS NULL;
+SELECT attrelid::regclass, attname
+FROM pg_attribute
+WHERE attrelid IN ('dbt.projects'::regclass, 'dbt.project_dbt_sources'::regclass)
+	AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;
+
+-- who may call what; nothing is SECURITY DEFINER
+SELECT proname, pg_get_function_result(oid) AS returns, provolatile AS volatility,
+	prosecdef AS definer, has_function_privilege('public', oid, 'EXECUTE') AS public
+FROM pg_proc
+WHERE pronamespace = 'dbt'::regnamespace AND probin LIKE '%dbt_sources'
+ORDER BY proname COLLATE "C";
+SELECT relname, relacl IS NULL AS closed FROM pg_class
+WHERE relnamespace = 'dbt'::regnamespace AND relname IN ('projects', 'project_dbt_sources') ORDER BY 1;
+
+SHOW dbt_sources.keyring_file;
+SELECT dbt.rotate_encryption_key() ~ '^\d{4}-\d\d-\d\d-[0-9a-f]{12}$' AS kid;
+SHOW dbt_sources.keyring_file;
+
+DROP EXTENSION dbt_sources;
+SELECT count(*) FROM pg_class WHERE relnamespace = 'dbt'::regnamespace;
+SELECT count(*) FROM pg_proc WHERE probin LIKE '%dbt_sources';
+DROP SCHEMA dbt;

@@ -1,0 +1,61 @@
+# The composition of AES-256-CBC and HMAC-SHA-512 against the published vector:
+# RFC 7518, appendix B.3.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $module = "$ENV{TESTDIR}/test/modules/test_aead/test_aead.so";
+
+my $key = join '', map { sprintf '%02x', $_ } 0 .. 63;
+my $iv = '1af38c2dc2b96ffdd86694092341bc04';
+my $plaintext = unpack 'H*',
+	'A cipher system must not be required to be secret, and it must be able to'
+  . ' fall into the hands of the enemy without inconvenience';
+my $aad = unpack 'H*', 'The second principle of Auguste Kerckhoffs';
+my $ciphertext = '4affaaadb78c31c5da4b1b590d10ffbd3dd8d5d302423526912da037ecbcc7bd'
+  . '822c301dd67c373bccb584ad3e9279c2e6d12a1374b77f077553df829410446b'
+  . '36ebd97066296ae6427ea75c2e0846a11a09ccf5370dc80bfecbad28c73f09b3'
+  . 'a3b75e662a2594410ae496b2e2e6609e31e6e02cc837f053d21f37ff4f51950b'
+  . 'be2638d09dd7a4930930806d0703b1f6';
+my $tag = '4dd3b4c088a7f45c216839645b2012bf2e6269a8c56a816dbc1b267761955bc5';
+
+my $node = PostgreSQL::Test::Cluster->new('aead');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', qq{
+	CREATE EXTENSION pgcrypto;
+	CREATE FUNCTION aead_encrypt(bytea, bytea, bytea, bytea) RETURNS bytea
+		AS '$module', 'test_aead_encrypt' LANGUAGE C STRICT;
+	CREATE FUNCTION aead_decrypt(bytea, bytea, bytea, bytea, bytea) RETURNS bytea
+		AS '$module', 'test_aead_decrypt' LANGUAGE C STRICT;
+});
+
+sub decrypt
+{
+	return $node->safe_psql('postgres',
+		'SELECT encode(aead_decrypt(' . join(', ', map { "'\\x$_'" } @_) . "), 'hex')");
+}
+
+is( $node->safe_psql(
+		'postgres',
+		"SELECT encode(aead_encrypt('\\x$key', '\\x$iv', '\\x$aad', '\\x$plaintext'), 'hex')"),
+	$ciphertext . $tag,
+	'encrypts to the ciphertext and tag of RFC 7518, B.3');
+is(decrypt($key, $iv, $aad, $ciphertext, $tag), $plaintext, 'and decrypts');
+
+my @vector = ($key, $iv, $aad, $ciphertext, $tag);
+my @names = ('key', 'IV', 'additional data', 'ciphertext', 'tag');
+for my $i (0 .. $#vector)
+{
+	my @changed = @vector;
+	substr($changed[$i], 0, 1) =~ tr/0-9a-f/1-9a-f0/;
+	is(decrypt(@changed), '', "not with another $names[$i]");
+}
+is(decrypt($key, $iv, $aad, '', $tag), '', 'not an empty ciphertext');
+is(decrypt($key, $iv, $aad, substr($ciphertext, 2), $tag), '', 'not a part of a block');
+
+$node->stop;
+done_testing();
