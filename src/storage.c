@@ -4,7 +4,8 @@
  *		The tables: what is asked as the caller, and what is done as their owner.
  *
  * The statements name everything with its schema, operators included, and
- * their plans are kept for the session.  What runs as the table's owner does
+ * their plans are kept for the session.  Each takes a snapshot of its own, so
+ * that a view sees what an update in the same statement has just written.  What runs as the table's owner does
  * so the way foreign-key triggers do (ri_triggers.c).
  *
  *-------------------------------------------------------------------------
@@ -390,7 +391,7 @@ ForEachSource(const pg_uuid_t *project, SourceCallback callback, void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	caller = BecomeOwnerFor(LIST_SOURCES);
-	portal = SPI_cursor_open(NULL, GetPlan(LIST_SOURCES), args, NULL, true);
+	portal = SPI_cursor_open(NULL, GetPlan(LIST_SOURCES), args, NULL, false);
 	for (;;)
 	{
 		MemoryContext spi;

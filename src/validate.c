@@ -19,6 +19,12 @@
 
 #define MAX_NAME_CHARS 255
 
+/*
+ * Parsing JSON recurses, so that what fits the stack of the call that stores it
+ * might not fit that of a later one, and break the whole list for it.
+ */
+#define MAX_DEPTH 1000
+
 PG_FUNCTION_INFO_V1(validate_dbt_connection);
 
 /*
@@ -225,6 +231,25 @@ ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
 		ValidateElements(field, value, path, problems);
 }
 
+static bool
+IsTooDeep(Jsonb *document)
+{
+	JsonbIterator *it = JsonbIteratorInit(&document->root);
+	JsonbIteratorToken token;
+	JsonbValue	ignored;
+	int			depth = 0;
+
+	while (depth <= MAX_DEPTH &&
+		   (token = JsonbIteratorNext(&it, &ignored, false)) != WJB_DONE)
+	{
+		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
+			depth++;
+		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
+			depth--;
+	}
+	return depth > MAX_DEPTH;
+}
+
 /*
  * A connection: one of the variants of DbtProjectConfig.  Properties that the
  * variant doesn't know are allowed.
@@ -254,6 +279,9 @@ ValidateConnection(Jsonb *connection, Problems *problems)
 							MustBeOneOf(variant_names)));
 		return;
 	}
+	if (IsTooDeep(connection))
+		AddProblem(problems, CONNECTION_PATH,
+				   "must not be nested deeper than 1000 levels");
 	for (const Field *field = connection_fields; field->name != NULL; field++)
 	{
 		if (!FieldIsKnown(field, variant))

@@ -56,6 +56,10 @@ SELECT * FROM validate_dbt_connection('{"type": null}');
 SELECT * FROM validate_dbt_connection('{"type": ["github"]}');
 SELECT j, v.* FROM unnest(ARRAY['null', '[]', '"github"', '7', 'true']::jsonb[]) j, validate_dbt_connection(j) v;
 
+-- nesting: what is stored can be read from any depth of the stack
+SELECT d AS levels, v.* FROM (VALUES (1000), (1001), (3000)) n (d)
+LEFT JOIN LATERAL validate_dbt_connection(('{"type": "none", "x": ' || repeat('[', d - 1) || repeat(']', d - 1) || '}')::jsonb) v ON true;
+
 -- environment
 SELECT * FROM validate_dbt_connection('{"type": "dbt", "environment": [
 	{"key": "OK", "value": ""}, {"key": "", "value": "form"}, {"key": "_a1", "value": "x", "comment": 1},
