@@ -11,6 +11,7 @@
 #include "port/pg_bswap.h"
 
 #include "aead.h"
+#include "compat.h"
 #include "pgcrypto.h"
 
 #define AES_BLOCK_LEN 16

@@ -10,6 +10,11 @@
 
 #include "postgres.h"
 
+/* PostgreSQL 16 took what handles varlena values out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* PostgreSQL 15 made the check for unknown settings into a reservation. */
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
