@@ -1,0 +1,150 @@
+# The keyring file: what is refused, what is noticed, how it is written.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $project = '11111111-1111-4111-8111-111111111111';
+my $node = PostgreSQL::Test::Cluster->new('keyring');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
+	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')");
+my $file = $node->data_dir . '/dbt_sources.jwks';
+
+my $set = "SELECT set_project_dbt_connection('$project', '{\"type\": \"none\"}')";
+my $get = "SELECT get_project_dbt_source('$project', '$project')";
+
+sub error_of
+{
+	my ($sql) = @_;
+	my ($stdout, $stderr);
+	$node->psql('postgres', $sql, stdout => \$stdout, stderr => \$stderr,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return $stderr;
+}
+
+sub write_keyring
+{
+	my ($content, $mode) = @_;
+	unlink $file;
+	open my $fh, '>', $file or die $!;
+	print $fh $content;
+	close $fh;
+	chmod $mode, $file;
+}
+
+like(error_of($set), qr/55000: no usable keyring.*does not exist.*HINT:.*rotate_encryption_key/s,
+	'missing: the hint says how to create it');
+
+my $kid = $node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
+is((stat $file)[2] & 07777, 0600, 'created for the server alone');
+my $good = slurp_file($file);
+like($good, qr/"kid": "$kid"/, 'holds the key of that kid');
+ok(!-e "$file.tmp", 'no temporary file is left');
+is(error_of($set), '', 'and works');
+
+# base64url of as many bytes
+my %broken = (
+	'not JSON' => ['{"keys": [', qr/is not JSON/],
+	'empty' => ['', qr/is not JSON/],
+	'no set' => ['{"kty": "oct"}', qr/is not a JWK Set/],
+	'no keys' => ['{"keys": []}', qr/is not a JWK Set/],
+	'keys no array' => ['{"keys": {"a": 1}}', qr/is not a JWK Set/],
+	'array' => ['[]', qr/is not a JWK Set/],
+	'key no object' => ['{"keys": [7]}', qr/key that is not an object/],
+	'RSA' => ['{"keys": [{"kty": "RSA", "kid": "a"}]}', qr/"kty" is not "oct"/],
+	'no kid' => ['{"keys": [{"kty": "oct", "k": "AAAA"}]}', qr/without "kid"/],
+	'not base64url' => ['{"keys": [{"kty": "oct", "kid": "a", "k": "sesame+/"}]}', qr/not base64url/],
+	'short' => ['{"keys": [{"kty": "oct", "kid": "a", "k": "' . 'A' x 84 . '"}]}', qr/not 64 bytes long/],
+	'long' => ['{"keys": [{"kty": "oct", "kid": "a", "k": "' . 'A' x 87 . '"}]}', qr/not 64 bytes long/],
+	'duplicate' => ['{"keys": [' . join(', ', ('{"kty": "oct", "kid": "a", "k": "' . 'A' x 86 . '"}') x 2) . ']}',
+		qr/two keys with one "kid"/],
+	'too large' => [' ' x (1024 * 1024 + 1), qr/is too large/]);
+for my $case (sort keys %broken)
+{
+	my ($content, $reason) = @{ $broken{$case} };
+	write_keyring($content, 0600);
+	my $error = error_of($set);
+	like($error, qr/55000: no usable keyring.*$reason.*HINT:/s, "$case: refused");
+	unlike($error, qr/sesame|AAAA/, "$case: no key in the error");
+	like(error_of('SELECT rotate_encryption_key()'), qr/55000.*$reason/s, "$case: not rotated");
+	is(slurp_file($file), $content, "$case: left as it is");
+}
+
+for my $mode (0640, 0604, 0620, 0601)
+{
+	write_keyring($good, $mode);
+	like(error_of($set), qr/55000.*group or world access.*HINT:.*0600/s, sprintf '%04o: refused', $mode);
+}
+unlink $file;
+mkdir $file;
+chmod 0700, $file;
+like(error_of($set), qr/55000.*not a regular file/s, 'a folder: refused');
+rmdir $file;
+
+# without a usable keyring views and renames work
+$node->safe_psql('postgres', "ALTER SYSTEM SET dbt_sources.keyring_file = 'elsewhere.jwks'");
+$node->reload;
+like(error_of($get), qr/55000/, 'get needs the keyring');
+is($node->safe_psql('postgres', "SELECT list_project_dbt_sources('$project') -> 0 -> 'type'"),
+	'null', 'list does not');
+is($node->safe_psql('postgres',
+		"SELECT update_project_dbt_source('$project', '$project', '{\"name\": \"x\"}') ->> 'name'"),
+	'x', 'nor does a rename');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET dbt_sources.keyring_file');
+$node->reload;
+
+# one session notices each change of the file
+write_keyring($good, 0600);
+my $copy = "$file.copy";
+my $out = $node->safe_psql('postgres', qq{
+	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
+	\\! mv '$file' '$copy'
+	SELECT coalesce(list_project_dbt_sources('$project') -> 0 ->> 'type', 'gone');
+	\\! mv '$copy' '$file'
+	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
+	SELECT rotate_encryption_key() IS NOT NULL;
+	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
+	$set ->> 'type';
+});
+is($out, join("\n", 'none', 'gone', 'none', 't', 'none', 'none'), 'a session notices each change');
+
+my ($header) = split /\./, $node->safe_psql('postgres', 'SELECT dbt_connection FROM project_dbt_sources');
+my $rotated = slurp_file($file);
+my ($first) = $rotated =~ /"kid": "([^"]+)"/;
+isnt($first, $kid, 'the new key comes first');
+like($rotated, qr/"kid": "$kid"/, 'the old one stays');
+is((stat $file)[2] & 07777, 0600, 'still for the server alone');
+
+# members that we don't know are kept
+write_keyring('{"note": "ours", "keys": [{"kty": "oct", "kid": "own", "use": "enc", "k": "' . 'A' x 86 . '"}]}', 0600);
+$node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
+like(slurp_file($file), qr/"note": "ours"/, 'a set keeps what else is in it');
+like(slurp_file($file), qr/"use": "enc"/, 'so does a key');
+
+# callers at once: each key is there
+unlink $file;
+$node->pgbench('--clients=8 --transactions=5 --no-vacuum', 0, [qr{40/40}], [qr{^$}],
+	'rotate at once', { 'rotate' => 'SELECT rotate_encryption_key();' });
+is($node->safe_psql('postgres', "SELECT count(DISTINCT k ->> 'kid')
+	FROM jsonb_array_elements(pg_read_file('dbt_sources.jwks')::jsonb -> 'keys') k"), 40, 'no key is lost');
+
+# a folder that can't be written
+my $folder = $node->basedir . '/readonly';
+mkdir $folder;
+$node->safe_psql('postgres', "SET dbt_sources.keyring_file = '$folder/keys'; SELECT rotate_encryption_key()");
+my $before = slurp_file("$folder/keys");
+chmod 0500, $folder;
+like(error_of("SET dbt_sources.keyring_file = '$folder/keys'; SELECT rotate_encryption_key()"),
+	qr/42501: could not create keyring file/, 'an unwritable folder is an error');
+is(slurp_file("$folder/keys"), $before, 'and changes nothing');
+chmod 0700, $folder;
+
+# a relation's name in place of a file's, and a transaction that is read only
+like(error_of('BEGIN READ ONLY; SELECT rotate_encryption_key()'), qr/25006/, 'not in a read-only transaction');
+
+$node->stop;
+done_testing();
