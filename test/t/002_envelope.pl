@@ -98,11 +98,10 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM unnest(ARRAY['', '....', '
 is($node->safe_psql('postgres', "SELECT broken('$project', '$source', NULL)"), 't', 'or nothing');
 
 # an unknown kid, and what the errors say
-my $other = $stored;
 $node->safe_psql('postgres', "SELECT broken('$project', '$source', '$stored')");
 rename $keyring, "$keyring.old";
 $node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
-my ($stdout, $stderr);
+my $stderr;
 $node->psql('postgres', "SELECT get_project_dbt_source('$project', '$source')", stderr => \$stderr,
 	extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 like($stderr, qr/XX001: connection of dbt source $source of project $project cannot be decrypted\nDETAIL:  The keyring does not have its key\./,
