@@ -59,7 +59,9 @@ static bool primitives_valid = false;
  * pgcrypto may have been dropped and installed again.
  */
 static void
-ForgetPrimitives(Datum arg, int cacheid, uint32 hashvalue)
+ForgetPrimitives(Datum arg pg_attribute_unused(),
+				 int cacheid pg_attribute_unused(),
+				 uint32 hashvalue pg_attribute_unused())
 {
 	primitives_valid = false;
 }

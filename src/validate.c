@@ -167,7 +167,7 @@ ValidateVariable(const JsonbValue *variable, const char *path, Problems *problem
 		AddProblem(problems, path, "must be an object with key and value");
 		return;
 	}
-	for (int i = 0; i < lengthof(required); i++)
+	for (size_t i = 0; i < lengthof(required); i++)
 	{
 		const char *message = NULL;
 

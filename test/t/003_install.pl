@@ -1,0 +1,97 @@
+# Databases, schemas, dumps, and what happens to a session when the extension
+# moves under it.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $project = '11111111-1111-4111-8111-111111111111';
+my $node = PostgreSQL::Test::Cluster->new('install');
+$node->init;
+$node->start;
+
+# a schema of its own, and pgcrypto in another that nobody has on their path
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+$node->safe_psql('shop', "CREATE SCHEMA \"Odd schema\"; CREATE SCHEMA crypto;
+	CREATE EXTENSION pgcrypto SCHEMA crypto;
+	CREATE EXTENSION dbt_sources SCHEMA \"Odd schema\";
+	SELECT \"Odd schema\".rotate_encryption_key();
+	INSERT INTO \"Odd schema\".projects (project_uuid, name) VALUES ('$project', 'one')");
+my $connection = '{"type": "gitlab", "personal_access_token": "sesame", "repository": "r", "branch": "b", "project_sub_path": "/"}';
+is($node->safe_psql('shop', "SET search_path = pg_catalog;
+		SELECT \"Odd schema\".set_project_dbt_connection('$project', '$connection') ->> 'type'"),
+	'gitlab', 'works in any schema');
+$node->safe_psql('shop', "SELECT \"Odd schema\".create_project_dbt_source('$project',
+	'{\"name\": \"a\", \"dbtConnection\": {\"type\": \"none\"}}')");
+
+# dump and restore
+my $list = "SELECT \"Odd schema\".list_project_dbt_sources('$project')";
+my $listed = $node->safe_psql('shop', $list);
+my $dump = $node->basedir . '/shop.dump';
+command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('shop') ], 'dump');
+unlike(slurp_file($dump), qr/sesame/, 'without the token');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump ], 'restore');
+is($node->safe_psql('restored', $list), $listed, 'the rows are there');
+is($node->safe_psql('restored',
+		"SELECT \"Odd schema\".project_dbt_connection('$project', '$project') ->> 'personal_access_token'"),
+	'sesame', 'and decrypt');
+
+# a session whose extension is moved, dropped and installed again
+is($node->safe_psql('restored', qq{
+		SELECT "Odd schema".list_project_dbt_sources('$project') -> 0 ->> 'type';
+		ALTER SCHEMA "Odd schema" RENAME TO dbt;
+		SELECT dbt.list_project_dbt_sources('$project') -> 0 ->> 'type';
+		ALTER EXTENSION pgcrypto SET SCHEMA public;
+		SELECT dbt.list_project_dbt_sources('$project') -> 0 ->> 'type';
+		DROP EXTENSION dbt_sources;
+		CREATE EXTENSION dbt_sources SCHEMA public;
+		INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+		SELECT set_project_dbt_connection('$project', '{"type": "none"}') ->> 'type';
+		DROP EXTENSION pgcrypto CASCADE;
+		CREATE EXTENSION dbt_sources CASCADE;
+		INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+		SELECT set_project_dbt_connection('$project', '{"type": "dbt"}') ->> 'type';
+		SELECT project_dbt_connection('$project', '$project') ->> 'type';
+		DROP EXTENSION dbt_sources;
+		SELECT count(*) FROM pg_class WHERE relname ~ 'project';}),
+	join("\n", 'gitlab', 'gitlab', 'gitlab', 'none', 'dbt', 'dbt', '0'), 'a session follows the extension');
+
+# rows are UTF-8 inside, whatever the database's encoding is
+$node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+my $latin = $node->safe_psql('latin', "SET client_encoding = 'UTF8'; CREATE EXTENSION dbt_sources CASCADE;
+	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+	SELECT set_project_dbt_connection('$project', '{\"type\": \"dbt\", \"target\": \"Gr\xc3\xbc\xc3\x9fe\"}') ->> 'type';
+	SELECT project_dbt_connection('$project', '$project') ->> 'target' = U&'Gr\\00FC\\00DFe';
+	SELECT dbt_connection FROM project_dbt_sources");
+like($latin, qr/^dbt\nt\neyJ/, 'a LATIN1 database');
+my ($envelope) = $latin =~ /(eyJ\S+)/;
+is($node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
+		INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+		INSERT INTO project_dbt_sources VALUES ('$project', '$project', 'x', DEFAULT, 0, 'dbt', '$envelope');
+		SELECT project_dbt_connection('$project', '$project') ->> 'target' = U&'Gr\\00FC\\00DFe'"),
+	't', 'and a UTF-8 one read the same ciphertext');
+$node->safe_psql('postgres', "SELECT set_project_dbt_connection('$project', '{\"type\": \"dbt\", \"target\": \"\\u20ac\"}')");
+my $euro = $node->safe_psql('postgres', 'SELECT dbt_connection FROM project_dbt_sources');
+is($node->safe_psql('latin', "UPDATE project_dbt_sources SET dbt_connection = '$euro';
+		SELECT list_project_dbt_sources('$project') -> 0 -> 'type'"),
+	'null', 'what an encoding lacks breaks no list');
+
+# each version's upgrade script ends where a new installation begins
+my $objects = q{SELECT string_agg(pg_describe_object(classid, objid, objsubid), E'\n' ORDER BY 1)
+	FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dbt_sources')};
+for my $version (split /\n/, $node->safe_psql('postgres',
+		"SELECT version FROM pg_available_extension_versions WHERE name = 'dbt_sources'"))
+{
+	$node->safe_psql('postgres', 'DROP EXTENSION IF EXISTS dbt_sources; CREATE EXTENSION dbt_sources');
+	my $new = $node->safe_psql('postgres', $objects);
+	$node->safe_psql('postgres', "DROP EXTENSION dbt_sources; CREATE EXTENSION dbt_sources VERSION '$version';
+		ALTER EXTENSION dbt_sources UPDATE");
+	is($node->safe_psql('postgres', $objects), $new, "from $version to the default version");
+}
+
+$node->stop;
+done_testing();

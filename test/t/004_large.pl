@@ -1,0 +1,56 @@
+# Large and strange connections.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $project = '11111111-1111-4111-8111-111111111111';
+my $node = PostgreSQL::Test::Cluster->new('large');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
+	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+	SELECT rotate_encryption_key()");
+
+sub stored_and_read
+{
+	my ($connection) = @_;
+	return $node->safe_psql('postgres', "CREATE TEMP TABLE c AS SELECT $connection AS c;
+		DO \$\$ BEGIN
+			-- of another type, so that nothing is kept
+			PERFORM set_project_dbt_connection('$project', '{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1"}');
+			PERFORM set_project_dbt_connection('$project', c) FROM c;
+		END \$\$;
+		SELECT project_dbt_connection('$project', '$project') = c, list_project_dbt_sources('$project') -> 0 ->> 'type' FROM c");
+}
+
+# quotes and backslashes, as a manifest in a string has them
+is(stored_and_read(q{jsonb_build_object('type', 'manifest', 'hideRefreshButton', true,
+		'manifest', repeat('{"k":"\\n"}ä🦊', 4 * 1024 * 1024))}),
+	't|manifest', 'a manifest of 64 MiB');
+is(stored_and_read(q{'{"type": "none"}'::jsonb || (SELECT jsonb_object_agg('unknown ' || i, repeat('x', i % 50))
+		FROM generate_series(1, 10000) i)}),
+	't|none', 'ten thousand unknown properties');
+is(stored_and_read(q{jsonb_build_object('type', 'none', 'x', (repeat('[', 900) || repeat(']', 900))::jsonb)}),
+	't|none', 'nine hundred levels');
+is(stored_and_read(q{jsonb_build_object('type', 'dbt', 'target', (SELECT string_agg(chr(i), '')
+		FROM generate_series(1, 1114111) i WHERE i NOT BETWEEN 55296 AND 57343))}),
+	't|dbt', 'every character that there is');
+is(stored_and_read(q{jsonb_build_object('type', 'dbt', 'environment', (SELECT jsonb_agg(jsonb_build_object(
+		'key', 'DBT_ENV_SECRET_' || i, 'value', i::text)) FROM generate_series(1, 50000) i))}),
+	't|dbt', 'fifty thousand secret variables');
+is($node->safe_psql('postgres', "SELECT project_dbt_connection('$project', '$project') = before
+		FROM (SELECT project_dbt_connection('$project', '$project') AS before OFFSET 0) b,
+		LATERAL set_project_dbt_connection('$project', get_project_dbt_source('$project', '$project') -> 'dbtConnection') s
+		WHERE s ->> 'type' = 'dbt'"), 't', 'which a form sends back without their values');
+
+my $stderr;
+$node->psql('postgres', "SELECT set_project_dbt_connection('$project', jsonb_build_object('type', 'manifest',
+		'hideRefreshButton', true, 'manifest', repeat(chr(1), 200 * 1024 * 1024)))",
+	stderr => \$stderr, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+like($stderr, qr/54000: dbtConnection is too large to be stored/, 'past the limits: a clear error');
+
+$node->stop;
+done_testing();
