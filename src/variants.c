@@ -62,7 +62,7 @@ const Field connection_fields[] = {
 	{"host_domain",            FIELD_STRING,      TRAIT_HOST,     "..ooo...", NULL, NULL},
 	{"hideRefreshButton",      FIELD_BOOLEAN,     TRAIT_NONE,     "......or", NULL, NULL},
 	{"manifest",               FIELD_STRING,      TRAIT_NONE,     ".......r", NULL, NULL},
-	{NULL}
+	{NULL, 0, TRAIT_NONE, NULL, NULL, NULL}
 };
 /* *INDENT-ON* */
 

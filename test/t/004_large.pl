@@ -17,13 +17,13 @@ $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
 sub stored_and_read
 {
 	my ($connection) = @_;
-	return $node->safe_psql('postgres', "CREATE TEMP TABLE c AS SELECT $connection AS c;
+	return $node->safe_psql('postgres', qq{CREATE TEMP TABLE c AS SELECT $connection AS c;
 		DO \$\$ BEGIN
 			-- of another type, so that nothing is kept
 			PERFORM set_project_dbt_connection('$project', '{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1"}');
 			PERFORM set_project_dbt_connection('$project', c) FROM c;
 		END \$\$;
-		SELECT project_dbt_connection('$project', '$project') = c, list_project_dbt_sources('$project') -> 0 ->> 'type' FROM c");
+		SELECT project_dbt_connection('$project', '$project') = c, list_project_dbt_sources('$project') -> 0 ->> 'type' FROM c});
 }
 
 # quotes and backslashes, as a manifest in a string has them
