@@ -13,15 +13,15 @@ ISOLATION_OPTS = --inputdir=test --outputdir=.
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
-EXTRA_CLEAN = results output_iso tmp_check test/modules/test_aead/*.o test/modules/test_aead/*.so test/modules/test_aead/*.bc
+EXTRA_CLEAN = results output_iso tmp_check test/modules/test_units/*.o test/modules/test_units/*.so test/modules/test_units/*.bc
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 # TAP tests load it from where it was built
-installcheck: test_aead
+installcheck: test_units
 
-.PHONY: test_aead
-test_aead:
-	$(MAKE) -C test/modules/test_aead PG_CONFIG=$(PG_CONFIG) all
+.PHONY: test_units
+test_units:
+	$(MAKE) -C test/modules/test_units PG_CONFIG=$(PG_CONFIG) all

@@ -10,6 +10,13 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_database.h"
+
+/* Early minor releases have no mark for an interrupted DROP DATABASE. */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB -2
+#endif
+
 /* PostgreSQL 16 took what handles varlena values out of postgres.h. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

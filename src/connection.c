@@ -14,6 +14,7 @@
 #include "connection.h"
 #include "envelope.h"
 #include "json.h"
+#include "keylock.h"
 
 /*
  * Which variant a connection is of, or VARIANT_UNKNOWN.
@@ -29,27 +30,30 @@ ConnectionVariant(Jsonb *connection)
 	return VariantByName(type.val.string.val, type.val.string.len);
 }
 
+static char *
+UuidText(const pg_uuid_t *uuid)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(uuid)));
+}
+
 /*
  * What an envelope says it belongs to: "<project uuid>/<source uuid>".
  */
 static char *
-RowSubject(const pg_uuid_t *project, const pg_uuid_t *source)
+RowSubject(const Source *source)
 {
-	char	   *project_text = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(project)));
-	char	   *source_text = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(source)));
-
-	return psprintf("%s/%s", project_text, source_text);
+	return psprintf("%s/%s", UuidText(&source->project), UuidText(&source->source));
 }
 
 /*
- * Encrypt a connection for its row, with the active key.
+ * Encrypt a connection for the row of a source, with the active key.
  *
  * Errors: 55000 without a usable keyring; 54000 if it is too large.
  */
 text *
-SealConnection(Jsonb *connection, const pg_uuid_t *project, const pg_uuid_t *source)
+SealConnection(Jsonb *connection, const Source *source)
 {
-	const Keyring *keyring = GetKeyring(ERROR);
+	const Key  *key = HoldActiveKey();
 	Size		len;
 	char	   *json = JsonToUtf8(connection, &len);
 	bytea	   *plaintext;
@@ -64,21 +68,20 @@ SealConnection(Jsonb *connection, const pg_uuid_t *project, const pg_uuid_t *sou
 	memcpy(VARDATA(plaintext), json, len);
 	explicit_bzero(json, len);
 	pfree(json);
-	envelope = SealEnvelope(&keyring->keys[0], RowSubject(project, source), plaintext);
+	envelope = SealEnvelope(key, RowSubject(source), plaintext);
 	WipeBytea(plaintext);
 	return envelope;
 }
 
 /*
- * Decrypt the connection of a row.
+ * Decrypt the connection of a source that has one.
  *
  * Returns NULL, and in *why a sentence that tells the reason, if the bytes
  * that are stored are not a connection that was encrypted for this row with a
  * key of the keyring, which may be NULL.
  */
 Jsonb *
-OpenConnection(text *envelope, const pg_uuid_t *project, const pg_uuid_t *source,
-			   const Keyring *keyring, const char **why)
+OpenConnection(const Source *source, const Keyring *keyring, const char **why)
 {
 	bytea	   *plaintext;
 	Jsonb	   *connection;
@@ -88,15 +91,59 @@ OpenConnection(text *envelope, const pg_uuid_t *project, const pg_uuid_t *source
 		*why = "There is no usable keyring.";
 		return NULL;
 	}
-	plaintext = OpenEnvelope(keyring, RowSubject(project, source), envelope, why);
+	plaintext = OpenEnvelope(keyring, RowSubject(source), source->envelope, why);
 	if (plaintext == NULL)
 		return NULL;
 	connection = JsonFromUtf8(VARDATA_ANY(plaintext), VARSIZE_ANY_EXHDR(plaintext));
 	WipeBytea(plaintext);
-	if (connection == NULL || ConnectionVariant(connection) == VARIANT_UNKNOWN)
+	if (connection != NULL && ConnectionVariant(connection) == VARIANT_UNKNOWN)
+	{
+		WipeJsonb(connection);
+		connection = NULL;
+	}
+	if (connection == NULL)
 	{
 		*why = "What was encrypted is not a connection.";
 		return NULL;
 	}
+	return connection;
+}
+
+/*
+ * The stored connection, or NULL if there is none or it can't be decrypted.
+ */
+Jsonb *
+StoredConnection(const Source *source)
+{
+	const char *why;
+
+	if (source->envelope == NULL)
+		return NULL;
+	return OpenConnection(source, GetKeyring(DEBUG1), &why);
+}
+
+/*
+ * The same where an answer can't do without it; NULL only for a primary source
+ * that has none yet.
+ *
+ * Errors: XX001 if it can't be decrypted; 55000 without a usable keyring.
+ */
+Jsonb *
+RequireConnection(const Source *source)
+{
+	const char *why = "There is none.";
+	Jsonb	   *connection = NULL;
+
+	if (source->envelope == NULL && IsPrimary(source))
+		return NULL;
+	if (source->envelope != NULL)
+		connection = OpenConnection(source, GetKeyring(ERROR), &why);
+	if (connection == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("connection of dbt source %s of project %s cannot be decrypted",
+						UuidText(&source->source), UuidText(&source->project)),
+				 errdetail_internal("%s", why),
+				 errhint("Restore the keyring that has its key, or store the connection anew.")));
 	return connection;
 }

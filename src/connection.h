@@ -11,16 +11,16 @@
 #include "postgres.h"
 
 #include "utils/jsonb.h"
-#include "utils/uuid.h"
 
 #include "keyring.h"
+#include "storage.h"
 #include "variants.h"
 
 extern Variant ConnectionVariant(Jsonb *connection);
-extern text *SealConnection(Jsonb *connection, const pg_uuid_t *project,
-							const pg_uuid_t *source);
-extern Jsonb *OpenConnection(text *envelope, const pg_uuid_t *project,
-							 const pg_uuid_t *source, const Keyring *keyring,
+extern text *SealConnection(Jsonb *connection, const Source *source);
+extern Jsonb *OpenConnection(const Source *source, const Keyring *keyring,
 							 const char **why);
+extern Jsonb *StoredConnection(const Source *source);
+extern Jsonb *RequireConnection(const Source *source);
 
 #endif							/* DBT_SOURCES_CONNECTION_H */

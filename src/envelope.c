@@ -40,18 +40,42 @@ typedef struct Part
 } Part;
 
 static void
+AppendHeaderUpToSubject(StringInfo header, const char *kid)
+{
+	appendStringInfoString(header, "{\"alg\":\"" ALG "\",\"enc\":\"" ENC "\",\"kid\":");
+	escape_json(header, kid);
+	appendStringInfoString(header, ",\"sub\":");
+}
+
+static void
 AppendHeader(StringInfo out, const char *kid, const char *subject)
 {
 	StringInfoData header;
 
 	initStringInfo(&header);
-	appendStringInfoString(&header, "{\"alg\":\"" ALG "\",\"enc\":\"" ENC "\",\"kid\":");
-	escape_json(&header, kid);
-	appendStringInfoString(&header, ",\"sub\":");
+	AppendHeaderUpToSubject(&header, kid);
 	escape_json(&header, subject);
 	appendStringInfoChar(&header, '}');
 	AppendBase64Url(out, header.data, header.len);
 	pfree(header.data);
+}
+
+/*
+ * What every envelope begins with that SealEnvelope() made with the key of
+ * that kid, and none that it made with another.
+ */
+text *
+EnvelopePrefix(const char *kid)
+{
+	StringInfoData header;
+	StringInfoData prefix;
+
+	initStringInfo(&header);
+	AppendHeaderUpToSubject(&header, kid);
+	initStringInfo(&prefix);
+	/* three bytes make four letters; what is cut off is after the kid */
+	AppendBase64Url(&prefix, header.data, header.len - header.len % 3);
+	return cstring_to_text_with_len(prefix.data, prefix.len);
 }
 
 /*
@@ -118,23 +142,51 @@ HeaderSays(Jsonb *header, const char *name, const char *expected)
 }
 
 /*
+ * A protected header, an object, or NULL.
+ */
+static Jsonb *
+ParseHeader(const char *text, Size len)
+{
+	bytea	   *bytes = NULL;
+	Jsonb	   *header = NULL;
+
+	if (len <= MAX_HEADER_LEN)
+		bytes = DecodeBase64Url(text, len);
+	if (bytes != NULL)
+		header = JsonFromUtf8(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+	return header != NULL && JB_ROOT_IS_OBJECT(header) ? header : NULL;
+}
+
+/*
+ * The kid that an envelope, or its protected header alone, names; NULL if it
+ * names none.
+ */
+char *
+EnvelopeKid(text *envelope)
+{
+	const char *text = VARDATA_ANY(envelope);
+	Size		len = VARSIZE_ANY_EXHDR(envelope);
+	const char *dot = memchr(text, '.', len);
+	Jsonb	   *header = ParseHeader(text, dot == NULL ? len : (Size) (dot - text));
+	JsonbValue	kid;
+
+	if (header == NULL || !JsonFindString(&header->root, "kid", &kid))
+		return NULL;
+	return pnstrdup(kid.val.string.val, kid.val.string.len);
+}
+
+/*
  * The key of an envelope whose header is for us and for this row, or NULL.
  */
 static const Key *
 KeyForHeader(const Keyring *keyring, const char *subject, Part *part,
 			 const char **why)
 {
-	bytea	   *bytes = NULL;
-	Jsonb	   *header = NULL;
+	Jsonb	   *header = ParseHeader(part->text, part->len);
 	JsonbValue	value;
 	const Key  *key = NULL;
 
-	if (part->len <= MAX_HEADER_LEN)
-		bytes = DecodeBase64Url(part->text, part->len);
-	if (bytes != NULL)
-		header = JsonFromUtf8(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
-
-	if (header == NULL || !JB_ROOT_IS_OBJECT(header) ||
+	if (header == NULL ||
 		!HeaderSays(header, "alg", ALG) || !HeaderSays(header, "enc", ENC) ||
 		JsonFind(&header->root, "crit", &value) ||
 		JsonFind(&header->root, "zip", &value))

@@ -238,3 +238,20 @@ JsonToUtf8(Jsonb *json, Size *len)
 	}
 	return utf8;
 }
+
+/*
+ * Wipe and free a document that may hold secrets; NULL is allowed.
+ *
+ * What this can't reach: the copies of strings that PostgreSQL makes while it
+ * parses and builds jsonb, and the smaller buffers that a growing StringInfo
+ * leaves behind.  They are freed with their memory context, unwiped, and so
+ * stay in the backend's memory until that is used again.
+ */
+void
+WipeJsonb(Jsonb *json)
+{
+	if (json == NULL)
+		return;
+	explicit_bzero(json, VARSIZE(json));
+	pfree(json);
+}

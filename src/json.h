@@ -45,5 +45,6 @@ extern void JsonPushInteger(JsonbParseState **state, const char *key, int64 valu
 
 extern Jsonb *JsonFromUtf8(const char *text, Size len);
 extern char *JsonToUtf8(Jsonb *json, Size *len);
+extern void WipeJsonb(Jsonb *json);
 
 #endif							/* DBT_SOURCES_JSON_H */

@@ -11,23 +11,16 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "extension.h"
 #include "pgcrypto.h"
 
 typedef enum Primitive
@@ -66,27 +59,6 @@ ForgetPrimitives(Datum arg pg_attribute_unused(),
 	primitives_valid = false;
 }
 
-static Oid
-PgcryptoSchema(void)
-{
-	Oid			extension = get_extension_oid("pgcrypto", false);
-	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			schema = InvalidOid;
-
-	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(extension));
-	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return schema;
-}
-
 static void
 LookUpPrimitives(void)
 {
@@ -99,7 +71,7 @@ LookUpPrimitives(void)
 		watching = true;
 	}
 
-	schema = get_namespace_name(PgcryptoSchema());
+	schema = get_namespace_name(ExtensionSchema("pgcrypto", false));
 	primitives_valid = true;	/* an invalidation meanwhile resets it */
 	for (int i = 0; i < NUM_PRIMITIVES; i++)
 	{

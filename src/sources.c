@@ -22,6 +22,7 @@
 #include "utils/json.h"
 
 #include "access.h"
+#include "call.h"
 #include "connection.h"
 #include "json.h"
 #include "storage.h"
@@ -32,13 +33,6 @@
 #define MAX_IGNORED_SHOWN 10
 #define MAX_KEY_SHOWN 63
 
-PG_FUNCTION_INFO_V1(update_project_dbt_source);
-PG_FUNCTION_INFO_V1(create_project_dbt_source);
-PG_FUNCTION_INFO_V1(list_project_dbt_sources);
-PG_FUNCTION_INFO_V1(get_project_dbt_source);
-PG_FUNCTION_INFO_V1(delete_project_dbt_source);
-PG_FUNCTION_INFO_V1(set_project_dbt_connection);
-PG_FUNCTION_INFO_V1(project_dbt_connection);
 
 /* what a body asks for; unset members are NULL */
 typedef struct Request
@@ -47,26 +41,13 @@ typedef struct Request
 	Jsonb	   *connection;
 } Request;
 
-static void
-ParameterError(const char *message)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg_internal("%s", message)));
-}
-
 /*
- * Begin a call: no argument may be NULL; returns the first, the project.
+ * Begin a call; returns its first argument, the project.
  */
 static const pg_uuid_t *
-BeginCall(FunctionCallInfo fcinfo, const char *const *argnames)
+BeginProjectCall(FunctionCallInfo fcinfo, const char *const *argnames)
 {
-	for (int i = 0; i < PG_NARGS(); i++)
-	{
-		if (PG_ARGISNULL(i))
-			ParameterError(psprintf("%s must not be null", argnames[i]));
-	}
-	UseSchemaOf(fcinfo);
+	BeginCall(fcinfo, argnames);
 	return PG_GETARG_UUID_P(0);
 }
 
@@ -80,47 +61,6 @@ RaiseSourceNotFound(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_NO_DATA_FOUND),
 			 errmsg("dbt source not found")));
-}
-
-/*
- * The stored connection, or NULL if there is none or it can't be decrypted.
- */
-static Jsonb *
-StoredConnection(const Source *source)
-{
-	const char *why;
-
-	if (source->envelope == NULL)
-		return NULL;
-	return OpenConnection(source->envelope, &source->project, &source->source,
-						  GetKeyring(DEBUG1), &why);
-}
-
-/*
- * The same where an answer can't do without it.
- *
- * Errors: XX001 if it can't be decrypted; 55000 without a usable keyring.
- */
-static Jsonb *
-RequireConnection(const Source *source)
-{
-	const char *why = "There is none.";
-	Jsonb	   *connection = NULL;
-
-	if (source->envelope == NULL && IsPrimary(source))
-		return NULL;
-	if (source->envelope != NULL)
-		connection = OpenConnection(source->envelope, &source->project, &source->source,
-									GetKeyring(ERROR), &why);
-	if (connection == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("connection of dbt source %s of project %s cannot be decrypted",
-						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->source))),
-						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->project)))),
-				 errdetail_internal("%s", why),
-				 errhint("Restore the keyring that has its key, or store the connection anew.")));
-	return connection;
 }
 
 /*
@@ -197,20 +137,40 @@ ParseBody(Jsonb *body, Problems *problems)
 
 /*
  * Give a locked source a new connection: keep what views withhold, validate,
- * encrypt, store.  Returns what is stored now.
+ * encrypt, store.  Returns the summary.
  */
 static Jsonb *
-ReplaceConnection(Source *source, Jsonb *fresh, Problems problems)
+ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 {
 	Jsonb	   *stored = StoredConnection(source);
+	Jsonb	   *merged = stored == NULL ? sent : KeepWithheld(sent, stored, &problems);
+	Jsonb	   *summary = NULL;
 
-	if (stored != NULL)
-		fresh = KeepWithheld(fresh, stored, &problems);
-	ValidateConnection(fresh, &problems);
+	WipeJsonb(stored);
+	ValidateConnection(merged, &problems);
+	if (problems == NIL)
+	{
+		source->envelope = SealConnection(merged, source);
+		ReplaceSource(source, variant_names[ConnectionVariant(merged)]);
+		summary = MakeSummary(source, merged);
+	}
+	if (merged != sent)
+		WipeJsonb(merged);
 	RaiseProblems(problems);
-	source->envelope = SealConnection(fresh, &source->project, &source->source);
-	ReplaceSource(source, variant_names[ConnectionVariant(fresh)]);
-	return fresh;
+	return summary;
+}
+
+/*
+ * The summary of a source as it is stored.
+ */
+static Jsonb *
+SummarizeStored(const Source *source)
+{
+	Jsonb	   *connection = StoredConnection(source);
+	Jsonb	   *summary = MakeSummary(source, connection);
+
+	WipeJsonb(connection);
+	return summary;
 }
 
 /*
@@ -225,14 +185,13 @@ ReplaceConnection(Source *source, Jsonb *fresh, Problems problems)
  * 54000 if it is too large; 40001 under REPEATABLE READ and above if the source
  * was changed meanwhile.
  */
-Datum
-update_project_dbt_source(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(update_project_dbt_source)
 {
-	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
 	Problems	problems = NIL;
 	Source	   *source;
 	Request		request;
-	Jsonb	   *connection;
+	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("update_project_dbt_source()");
 	RequireManage(project);
@@ -250,14 +209,17 @@ update_project_dbt_source(PG_FUNCTION_ARGS)
 	if (request.name != NULL)
 		source->name = request.name;
 	if (request.connection != NULL)
-		connection = ReplaceConnection(source, request.connection, problems);
+	{
+		summary = ReplaceConnection(source, request.connection, problems);
+		WipeJsonb(request.connection);
+	}
 	else
 	{
 		if (request.name != NULL)
 			RenameSource(source);
-		connection = StoredConnection(source);
+		summary = SummarizeStored(source);
 	}
-	PG_RETURN_JSONB_P(MakeSummary(source, connection));
+	PG_RETURN_JSONB_P(summary);
 }
 
 /*
@@ -267,13 +229,13 @@ update_project_dbt_source(PG_FUNCTION_ARGS)
  *
  * Errors: as for update_project_dbt_source().
  */
-Datum
-create_project_dbt_source(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(create_project_dbt_source)
 {
-	const pg_uuid_t *project = BeginCall(fcinfo, body_args);
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, body_args);
 	Problems	problems = NIL;
 	Request		request;
 	Source		source = {0};
+	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("create_project_dbt_source()");
 	RequireManage(project);
@@ -295,10 +257,12 @@ create_project_dbt_source(PG_FUNCTION_ARGS)
 	source.project = *project;
 	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	source.name = request.name;
-	source.envelope = SealConnection(request.connection, &source.project, &source.source);
+	source.envelope = SealConnection(request.connection, &source);
 	(void) LockPrimarySource(project);
 	InsertSource(&source, variant_names[ConnectionVariant(request.connection)]);
-	PG_RETURN_JSONB_P(MakeSummary(&source, request.connection));
+	summary = MakeSummary(&source, request.connection);
+	WipeJsonb(request.connection);
+	PG_RETURN_JSONB_P(summary);
 }
 
 /*
@@ -309,17 +273,15 @@ create_project_dbt_source(PG_FUNCTION_ARGS)
  *
  * Errors: as for update_project_dbt_source().
  */
-Datum
-set_project_dbt_connection(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(set_project_dbt_connection)
 {
-	const pg_uuid_t *project = BeginCall(fcinfo, connection_args);
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, connection_args);
 	Source	   *source;
 
 	PreventCommandIfReadOnly("set_project_dbt_connection()");
 	RequireManage(project);
 	source = LockPrimarySource(project);
-	PG_RETURN_JSONB_P(MakeSummary(source,
-								  ReplaceConnection(source, PG_GETARG_JSONB_P(1), NIL)));
+	PG_RETURN_JSONB_P(ReplaceConnection(source, PG_GETARG_JSONB_P(1), NIL));
 }
 
 /*
@@ -328,10 +290,9 @@ set_project_dbt_connection(PG_FUNCTION_ARGS)
  * Errors: 22023, 42501, P0002 and 25006 as for all; 22023 also for the primary
  * source.
  */
-Datum
-delete_project_dbt_source(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(delete_project_dbt_source)
 {
-	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
 
 	PreventCommandIfReadOnly("delete_project_dbt_source()");
 	RequireManage(project);
@@ -344,7 +305,6 @@ delete_project_dbt_source(PG_FUNCTION_ARGS)
 
 typedef struct Listing
 {
-	const Keyring *keyring;
 	JsonbParseState *state;
 	MemoryContext cxt;
 } Listing;
@@ -353,11 +313,7 @@ static void
 ListSource(Source *source, void *arg)
 {
 	Listing    *listing = arg;
-	const char *why;
-	Jsonb	   *connection = source->envelope == NULL ? NULL :
-		OpenConnection(source->envelope, &source->project, &source->source,
-					   listing->keyring, &why);
-	Jsonb	   *summary = MakeSummary(source, connection);
+	Jsonb	   *summary = SummarizeStored(source);
 	MemoryContext per_row = MemoryContextSwitchTo(listing->cxt);
 	JsonbValue	value;
 
@@ -376,16 +332,15 @@ ListSource(Source *source, void *arg)
  *
  * Errors: 22023, 42501 and P0002 as for all.
  */
-Datum
-list_project_dbt_sources(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(list_project_dbt_sources)
 {
-	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
-	Listing		listing = {NULL, NULL, CurrentMemoryContext};
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+	Listing		listing = {NULL, CurrentMemoryContext};
 
 	RequireView(project);
-	listing.keyring = GetKeyring(DEBUG1);
 	(void) pushJsonbValue(&listing.state, WJB_BEGIN_ARRAY, NULL);
-	ForEachSource(project, ListSource, &listing);
+	ListSource(FetchSource(project, project), &listing);
+	ForEachAdditionalSource(project, ListSource, &listing);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&listing.state, WJB_END_ARRAY, NULL)));
 }
 
@@ -410,12 +365,12 @@ ViewSource(const pg_uuid_t *project, const pg_uuid_t *uuid)
  * Errors: 22023, 42501 and P0002 as for all; XX001 if the connection can't be
  * decrypted; 55000 without a usable keyring.
  */
-Datum
-get_project_dbt_source(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(get_project_dbt_source)
 {
-	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
 	Source	   *source = ViewSource(project, PG_GETARG_UUID_P(1));
 	Jsonb	   *connection = RequireConnection(source);
+	Jsonb	   *result;
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
@@ -427,7 +382,9 @@ get_project_dbt_source(PG_FUNCTION_ARGS)
 		JsonPushKey(&state, CONNECTION_PATH);
 		(void) RedactConnection(&state, connection);
 	}
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	WipeJsonb(connection);
+	PG_RETURN_JSONB_P(result);
 }
 
 /*
@@ -439,10 +396,9 @@ get_project_dbt_source(PG_FUNCTION_ARGS)
  * Errors: as for get_project_dbt_source(); 42501 for who wasn't granted
  * EXECUTE.
  */
-Datum
-project_dbt_connection(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(project_dbt_connection)
 {
-	const pg_uuid_t *project = BeginCall(fcinfo, source_args);
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
 	Jsonb	   *connection = RequireConnection(ViewSource(project, PG_GETARG_UUID_P(1)));
 
 	if (connection == NULL)

@@ -5,8 +5,9 @@
  *
  * The statements name everything with its schema, operators included, and
  * their plans are kept for the session.  Each takes a snapshot of its own, so
- * that a view sees what an update in the same statement has just written.  What runs as the table's owner does
- * so the way foreign-key triggers do (ri_triggers.c).
+ * that a view sees what an update in the same statement has just written.
+ * What runs as the table's owner does so the way foreign-key triggers do
+ * (ri_triggers.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -27,12 +28,14 @@
 #include "storage.h"
 
 #define PRIMARY_NAME "Project dbt connection"
-#define LIST_BATCH 100
+#define FETCH_BATCH 100
 
 #define EQ "OPERATOR(pg_catalog.=)"
 #define OF_PROJECT " WHERE project_uuid " EQ " $1"
 #define OF_SOURCE OF_PROJECT " AND project_dbt_source_uuid " EQ " $2"
-#define COLUMNS "project_dbt_source_uuid, name, precedence, dbt_connection"
+#define COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection"
+#define HEADERS "project_uuid, project_dbt_source_uuid, name, precedence," \
+	" pg_catalog.split_part(pg_catalog.substr(dbt_connection, 1, 4097), '.', 1)"
 #define PROJECTS "%1$s.projects"
 #define SOURCES "%1$s.project_dbt_sources"
 
@@ -43,15 +46,21 @@ typedef enum Statement
 	FETCH_SOURCE,
 	LOCK_SOURCE,
 	LOCK_PRIMARY,
-	LIST_SOURCES,
+	LIST_ADDITIONAL,
+	LIST_HEADERS,
+	LIST_STALE,
 	RENAME_SOURCE,
 	REPLACE_SOURCE,
+	REENCRYPT_SOURCE,
 	INSERT_SOURCE,
 	DELETE_SOURCE
 } Statement;
 
 #define NUM_STATEMENTS (DELETE_SOURCE + 1)
 #define MAX_ARGS 5
+
+#define GENERIC CURSOR_OPT_GENERIC_PLAN
+#define CUSTOM CURSOR_OPT_CUSTOM_PLAN
 
 /*
  * A project's primary source exists from the first time that one of its
@@ -62,37 +71,51 @@ typedef enum Statement
 static const struct
 {
 	bool		as_owner;
+	int			plan;			/* cursor option */
 	int			nargs;
 	Oid			argtypes[MAX_ARGS];
 	const char *text;
 }			statements[NUM_STATEMENTS] = {
-	[SEE_PROJECT] = {false, 1, {UUIDOID},
+	[SEE_PROJECT] = {false, GENERIC, 1, {UUIDOID},
 		"SELECT 1 FROM " PROJECTS OF_PROJECT},
-	[LOCK_PROJECT] = {false, 1, {UUIDOID},
+	[LOCK_PROJECT] = {false, GENERIC, 1, {UUIDOID},
 		"SELECT 1 FROM " PROJECTS OF_PROJECT " FOR KEY SHARE"},
-	[FETCH_SOURCE] = {true, 2, {UUIDOID, UUIDOID},
+	[FETCH_SOURCE] = {true, GENERIC, 2, {UUIDOID, UUIDOID},
 		"SELECT " COLUMNS " FROM " SOURCES OF_SOURCE},
-	[LOCK_SOURCE] = {true, 2, {UUIDOID, UUIDOID},
+	[LOCK_SOURCE] = {true, GENERIC, 2, {UUIDOID, UUIDOID},
 		"SELECT " COLUMNS " FROM " SOURCES OF_SOURCE " FOR NO KEY UPDATE"},
-	[LOCK_PRIMARY] = {true, 1, {UUIDOID},
+	[LOCK_PRIMARY] = {true, GENERIC, 1, {UUIDOID},
 		"INSERT INTO " SOURCES " (project_uuid, project_dbt_source_uuid, name, precedence)"
 		" VALUES ($1, $1, '" PRIMARY_NAME "', 0)"
 		" ON CONFLICT (project_uuid, project_dbt_source_uuid) DO UPDATE SET precedence = 0"
 		" RETURNING " COLUMNS},
-	[LIST_SOURCES] = {true, 1, {UUIDOID},
+	[LIST_ADDITIONAL] = {true, GENERIC, 1, {UUIDOID},
 		"SELECT " COLUMNS " FROM " SOURCES OF_PROJECT
-		" ORDER BY is_primary DESC, precedence, name"},
-	[RENAME_SOURCE] = {true, 3, {UUIDOID, UUIDOID, TEXTOID},
+		" AND NOT is_primary ORDER BY precedence, name"},
+	[LIST_HEADERS] = {true, GENERIC, 0, {InvalidOid},
+		"SELECT " HEADERS " FROM " SOURCES " WHERE dbt_connection IS NOT NULL"},
+	/* planned for its limit, so that a batch reads no more than it needs */
+	[LIST_STALE] = {true, CUSTOM, 4, {UUIDOID, UUIDOID, TEXTOID, INT4OID},
+		"SELECT " COLUMNS " FROM " SOURCES
+		" WHERE ($1 IS NULL OR ROW(project_uuid, project_dbt_source_uuid) OPERATOR(pg_catalog.>) ROW($1, $2))"
+		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($3)) OPERATOR(pg_catalog.<>) $3"
+		" ORDER BY project_uuid, project_dbt_source_uuid LIMIT $4"},
+	[RENAME_SOURCE] = {true, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
 		"UPDATE " SOURCES " SET name = $3, updated_at = pg_catalog.now()" OF_SOURCE},
-	[REPLACE_SOURCE] = {true, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
+	[REPLACE_SOURCE] = {true, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE " SOURCES " SET name = $3, dbt_connection_type = $4, dbt_connection = $5,"
 		" updated_at = pg_catalog.now()" OF_SOURCE},
-	[INSERT_SOURCE] = {true, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
+	[REENCRYPT_SOURCE] = {true, GENERIC, 4, {UUIDOID, UUIDOID, TEXTOID, TEXTOID},
+		"UPDATE " SOURCES " SET dbt_connection = $4"
+		" WHERE (project_uuid, project_dbt_source_uuid) " EQ
+		" (SELECT project_uuid, project_dbt_source_uuid FROM " SOURCES OF_SOURCE
+		" AND dbt_connection " EQ " $3 FOR NO KEY UPDATE SKIP LOCKED)"},
+	[INSERT_SOURCE] = {true, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
 		"INSERT INTO " SOURCES " (project_uuid, project_dbt_source_uuid, name, precedence,"
 		" dbt_connection_type, dbt_connection)"
 		" SELECT $1, $2, $3, pg_catalog.max(precedence) OPERATOR(pg_catalog.+) 1, $4, $5"
 		" FROM " SOURCES OF_PROJECT " RETURNING " COLUMNS},
-	[DELETE_SOURCE] = {true, 2, {UUIDOID, UUIDOID},
+	[DELETE_SOURCE] = {true, GENERIC, 2, {UUIDOID, UUIDOID},
 		"DELETE FROM " SOURCES OF_SOURCE},
 };
 
@@ -102,13 +125,11 @@ static char *schema_name = NULL;
 static SPIPlanPtr plans[NUM_STATEMENTS];
 
 /*
- * Take the schema of the SQL function that was called for the extension's.
- * Every SQL-callable function that uses the tables begins with this.
+ * Use the tables in a schema from here on: the extension's.
  */
 void
-UseSchemaOf(FunctionCallInfo fcinfo)
+UseSchema(Oid oid)
 {
-	Oid			oid = get_func_namespace(fcinfo->flinfo->fn_oid);
 	char	   *name = get_namespace_name(oid);
 
 	if (schema_name != NULL && oid == schema && strcmp(name, schema_name) == 0)
@@ -165,7 +186,7 @@ GetPlan(Statement statement)
 
 		memcpy(argtypes, statements[statement].argtypes, sizeof(argtypes));
 		plan = SPI_prepare_cursor(text, statements[statement].nargs, argtypes,
-								  CURSOR_OPT_GENERIC_PLAN);
+								  statements[statement].plan);
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 		plans[statement] = plan;
@@ -235,17 +256,17 @@ RunPlan(SPIPlanPtr plan, Datum *args, const char *nulls)
  * The source in a row of COLUMNS, palloc'd in the current context.
  */
 static Source *
-MakeSource(const pg_uuid_t *project, HeapTuple tuple, TupleDesc desc)
+MakeSource(HeapTuple tuple, TupleDesc desc)
 {
 	Source	   *source = palloc(sizeof(Source));
 	bool		isnull;
 	Datum		envelope;
 
-	source->project = *project;
-	source->source = *DatumGetUUIDP(heap_getattr(tuple, 1, desc, &isnull));
-	source->name = DatumGetTextPCopy(heap_getattr(tuple, 2, desc, &isnull));
-	source->precedence = DatumGetInt32(heap_getattr(tuple, 3, desc, &isnull));
-	envelope = heap_getattr(tuple, 4, desc, &isnull);
+	source->project = *DatumGetUUIDP(heap_getattr(tuple, 1, desc, &isnull));
+	source->source = *DatumGetUUIDP(heap_getattr(tuple, 2, desc, &isnull));
+	source->name = DatumGetTextPCopy(heap_getattr(tuple, 3, desc, &isnull));
+	source->precedence = DatumGetInt32(heap_getattr(tuple, 4, desc, &isnull));
+	envelope = heap_getattr(tuple, 5, desc, &isnull);
 	source->envelope = isnull ? NULL : DatumGetTextPCopy(envelope);
 	return source;
 }
@@ -272,7 +293,7 @@ Run(Statement statement, Datum *args, const char *nulls, Source **result)
 		MemoryContext spi = MemoryContextSwitchTo(cxt);
 
 		*result = count == 0 ? NULL :
-			MakeSource(DatumGetUUIDP(args[0]), SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+			MakeSource(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 		MemoryContextSwitchTo(spi);
 	}
 	SPI_finish();
@@ -375,51 +396,98 @@ LockPrimarySource(const pg_uuid_t *project)
 }
 
 /*
- * Hand each source of a project to callback, the primary one first, then by
- * precedence.  The callback runs in a context that is reset after each.
+ * Hand each row of a statement to callback, in a context that is reset after
+ * each.
  */
-void
-ForEachSource(const pg_uuid_t *project, SourceCallback callback, void *arg)
+static void
+ForEachRow(Statement statement, Datum *args, const char *nulls,
+		   SourceCallback callback, void *arg)
 {
-	Datum		args[] = {UUIDPGetDatum(project)};
 	MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext, "dbt source",
 												  ALLOCSET_DEFAULT_SIZES);
-	bool		first = true;
 	Identity	caller;
 	Portal		portal;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	caller = BecomeOwnerFor(LIST_SOURCES);
-	portal = SPI_cursor_open(NULL, GetPlan(LIST_SOURCES), args, NULL, false);
+	caller = BecomeOwnerFor(statement);
+	portal = SPI_cursor_open(NULL, GetPlan(statement), args, nulls, false);
 	for (;;)
 	{
+		SPITupleTable *batch;
 		MemoryContext spi;
 
-		SPI_cursor_fetch(portal, true, LIST_BATCH);
-		if (SPI_processed == 0 && !first)
+		SPI_cursor_fetch(portal, true, FETCH_BATCH);
+		batch = SPI_tuptable;
+		if (batch->numvals == 0)
 			break;
 		spi = MemoryContextSwitchTo(per_row);
-		if (first && (SPI_processed == 0 ||
-					  memcmp(DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0],
-														 SPI_tuptable->tupdesc, 1,
-														 &(bool) {false})),
-							 project, sizeof(pg_uuid_t)) != 0))
-			callback(UntouchedPrimary(project), arg);
-		first = false;
-		for (uint64 i = 0; i < SPI_processed; i++)
+		for (uint64 i = 0; i < batch->numvals; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
+			callback(MakeSource(batch->vals[i], batch->tupdesc), arg);
 			MemoryContextReset(per_row);
-			callback(MakeSource(project, SPI_tuptable->vals[i], SPI_tuptable->tupdesc), arg);
 		}
 		MemoryContextSwitchTo(spi);
-		SPI_freetuptable(SPI_tuptable);
+		SPI_freetuptable(batch);
 	}
 	SPI_cursor_close(portal);
 	BecomeCaller(caller);
 	SPI_finish();
 	MemoryContextDelete(per_row);
+}
+
+/*
+ * The sources of a project but the primary one, by precedence.
+ */
+void
+ForEachAdditionalSource(const pg_uuid_t *project, SourceCallback callback, void *arg)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+
+	ForEachRow(LIST_ADDITIONAL, args, NULL, callback, arg);
+}
+
+/*
+ * All sources that have a connection, of all projects; of each envelope only
+ * the protected header is there.
+ */
+void
+ForEachHeader(SourceCallback callback, void *arg)
+{
+	ForEachRow(LIST_HEADERS, NULL, NULL, callback, arg);
+}
+
+/*
+ * Up to limit sources, of all projects, whose envelope doesn't begin with
+ * prefix, in the order of their keys and beginning after a given one (or with
+ * the first, if that is NULL).
+ */
+void
+ForEachStaleSource(const SourceKey *after, text *prefix, int limit,
+				   SourceCallback callback, void *arg)
+{
+	Datum		args[] = {(Datum) 0, (Datum) 0, PointerGetDatum(prefix), Int32GetDatum(limit)};
+
+	if (after != NULL)
+	{
+		args[0] = UUIDPGetDatum(&after->project);
+		args[1] = UUIDPGetDatum(&after->source);
+	}
+	ForEachRow(LIST_STALE, args, after == NULL ? "nn  " : NULL, callback, arg);
+}
+
+/*
+ * Give a source another envelope for the same connection; false if it
+ * meanwhile has another connection or is gone, or if somebody holds its lock.
+ */
+bool
+ReencryptSource(const Source *source, text *envelope)
+{
+	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
+	PointerGetDatum(source->envelope), PointerGetDatum(envelope)};
+
+	return Run(REENCRYPT_SOURCE, args, NULL, NULL) > 0;
 }
 
 /*

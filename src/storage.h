@@ -10,7 +10,6 @@
 
 #include "postgres.h"
 
-#include "fmgr.h"
 #include "utils/uuid.h"
 
 /* a row of project_dbt_sources */
@@ -23,9 +22,16 @@ typedef struct Source
 	text	   *envelope;		/* NULL as long as there is no connection */
 } Source;
 
+/* the key of such a row */
+typedef struct SourceKey
+{
+	pg_uuid_t	project;
+	pg_uuid_t	source;
+} SourceKey;
+
 typedef void (*SourceCallback) (Source *source, void *arg);
 
-extern void UseSchemaOf(FunctionCallInfo fcinfo);
+extern void UseSchema(Oid oid);
 
 /* as the caller */
 extern bool CanSeeProject(const pg_uuid_t *project);
@@ -36,9 +42,13 @@ extern bool IsPrimary(const Source *source);
 extern Source *FetchSource(const pg_uuid_t *project, const pg_uuid_t *source);
 extern Source *LockSource(const pg_uuid_t *project, const pg_uuid_t *source);
 extern Source *LockPrimarySource(const pg_uuid_t *project);
-extern void ForEachSource(const pg_uuid_t *project, SourceCallback callback, void *arg);
+extern void ForEachAdditionalSource(const pg_uuid_t *project, SourceCallback callback, void *arg);
+extern void ForEachHeader(SourceCallback callback, void *arg);
+extern void ForEachStaleSource(const SourceKey *after, text *prefix, int limit,
+							   SourceCallback callback, void *arg);
 extern void RenameSource(const Source *source);
 extern void ReplaceSource(const Source *source, const char *type);
+extern bool ReencryptSource(const Source *source, text *envelope);
 extern void InsertSource(Source *source, const char *type);
 extern bool DeleteSource(const pg_uuid_t *project, const pg_uuid_t *source);
 

@@ -13,6 +13,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "call.h"
 #include "connection.h"
 #include "json.h"
 #include "validate.h"
@@ -24,8 +25,6 @@
  * might not fit that of a later one, and break the whole list for it.
  */
 #define MAX_DEPTH 1000
-
-PG_FUNCTION_INFO_V1(validate_dbt_connection);
 
 /*
  * Environment variables that change how dbt or its child processes run.
@@ -302,8 +301,7 @@ ValidateConnection(Jsonb *connection, Problems *problems)
  *
  * Errors: 22023 for a NULL argument.
  */
-Datum
-validate_dbt_connection(PG_FUNCTION_ARGS)
+SILENT_FUNCTION(validate_dbt_connection)
 {
 	FuncCallContext *funcctx;
 	Problems	problems = NIL;
@@ -314,9 +312,7 @@ validate_dbt_connection(PG_FUNCTION_ARGS)
 		TupleDesc	tupdesc;
 
 		if (PG_ARGISNULL(0))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("dbt_connection must not be null")));
+			ParameterError("dbt_connection must not be null");
 		funcctx = SRF_FIRSTCALL_INIT();
 		caller = MemoryContextSwitchTo(funcctx->multi_call_memory_ctx);
 		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)

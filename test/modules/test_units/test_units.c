@@ -1,17 +1,22 @@
 /*-------------------------------------------------------------------------
  *
- * test_aead.c
- *		A256CBC-HS512 with a given key and IV, for published test vectors.
+ * test_units.c
+ *		Parts of the extension by themselves: A256CBC-HS512 with a given key and
+ *		IV, for published test vectors, and the masking of a text.
  *
  *-------------------------------------------------------------------------
  */
 #include "../../../src/aead.c"
+#include "../../../src/extension.c"
+#include "../../../src/mask.c"
 #include "../../../src/pgcrypto.c"
+#include "../../../src/variants.c"
 
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(test_aead_encrypt);
 PG_FUNCTION_INFO_V1(test_aead_decrypt);
+PG_FUNCTION_INFO_V1(test_mask);
 
 /*
  * test_aead_encrypt(key, iv, aad, plaintext bytea) returns bytea
@@ -54,4 +59,21 @@ test_aead_decrypt(PG_FUNCTION_ARGS)
 	if (plaintext == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_BYTEA_P(plaintext);
+}
+
+/*
+ * test_mask(text) returns text
+ *
+ * The text as the log shows it.
+ */
+Datum
+test_mask(PG_FUNCTION_ARGS)
+{
+	char	   *masked = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		found = HasSecrets(masked);
+
+	MaskSecrets(masked);
+	if (found != (strcmp(masked, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0))
+		elog(ERROR, "HasSecrets() and MaskSecrets() disagree");
+	PG_RETURN_TEXT_P(cstring_to_text(masked));
 }

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.h
+ *		What every SQL function does around its work: be silent, and refuse
+ *		arguments that are NULL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_CALL_H
+#define DBT_SOURCES_CALL_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+/*
+ * Begins the definition of an SQL function, in place of PG_FUNCTION_INFO_V1 and
+ * "Datum name(PG_FUNCTION_ARGS)".
+ */
+#define SILENT_FUNCTION(name) \
+	PG_FUNCTION_INFO_V1(name); \
+	static Datum name##_silently(PG_FUNCTION_ARGS); \
+	Datum \
+	name(PG_FUNCTION_ARGS) \
+	{ \
+		return CallSilently(fcinfo, name##_silently, "SELECT " #name "(...)"); \
+	} \
+	static Datum \
+	name##_silently(PG_FUNCTION_ARGS)
+
+extern Datum CallSilently(FunctionCallInfo fcinfo, PGFunction function,
+						  const char *statement);
+extern void BeginCall(FunctionCallInfo fcinfo, const char *const *argnames);
+extern void RequireSuperuser(const char *action);
+extern void ParameterError(const char *message) pg_attribute_noreturn();
+
+#endif							/* DBT_SOURCES_CALL_H */

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * usage.h
+ *		How many connections a key still holds.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_USAGE_H
+#define DBT_SOURCES_USAGE_H
+
+#include "postgres.h"
+
+extern int64 CountConnections(const char *kid);
+extern void RefuseKeyInUse(const char *kid);
+
+#endif							/* DBT_SOURCES_USAGE_H */

@@ -1,0 +1,95 @@
+-- rotation: new keys, moving connections to them, taking old ones out
+SET client_min_messages = warning;
+CREATE EXTENSION dbt_sources CASCADE;
+RESET client_min_messages;
+\set p '''11111111-1111-4111-8111-111111111111'''
+INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
+SELECT rotate_encryption_key() AS first \gset
+
+SELECT count(create_project_dbt_source(:p, jsonb_build_object('name', 'source ' || i, 'dbtConnection', jsonb_build_object(
+	'type', 'gitlab', 'personal_access_token', 'sesame-' || i, 'repository', 'r', 'branch', 'b', 'project_sub_path', '/'))))
+FROM generate_series(1, 5) i;
+SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS type;
+SELECT kid = :'first' AS first, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+
+-- a new key changes nothing that is stored; what is written from then on has it
+SELECT rotate_encryption_key() AS second \gset
+SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+SELECT set_project_dbt_connection(:p, '{"type": "none", "target": "t"}') ->> 'type' AS type;
+SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+
+-- moving them, in batches
+CREATE TABLE before AS SELECT project_dbt_source_uuid AS source, updated_at, dbt_connection,
+	project_dbt_connection(project_uuid, project_dbt_source_uuid) AS connection FROM project_dbt_sources;
+SELECT reencrypt_dbt_connections(2);
+SELECT reencrypt_dbt_connections(2);
+SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+SELECT reencrypt_dbt_connections();
+SELECT reencrypt_dbt_connections();
+SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+SELECT bool_and(connection = project_dbt_connection(project_uuid, source)) AS same_connections,
+	bool_and(b.updated_at = s.updated_at) AS not_an_update,
+	count(*) FILTER (WHERE b.dbt_connection <> s.dbt_connection) AS rewritten
+FROM before b JOIN project_dbt_sources s ON source = project_dbt_source_uuid;
+
+-- a batch that was rolled back is done again
+SELECT rotate_encryption_key() AS third \gset
+BEGIN;
+SELECT reencrypt_dbt_connections(4);
+ROLLBACK;
+SELECT reencrypt_dbt_connections(4);
+SELECT reencrypt_dbt_connections(4);
+SELECT reencrypt_dbt_connections(4);
+
+-- a key that nothing needs can go; others can't
+SELECT remove_encryption_key(:'third');
+SELECT remove_encryption_key('2020-01-01-000000000000');
+SELECT remove_encryption_key(NULL);
+BEGIN;
+UPDATE projects SET name = 'two';
+SELECT remove_encryption_key(:'second');
+ROLLBACK;
+SELECT remove_encryption_key(:'second');
+SELECT remove_encryption_key(:'first');
+SELECT count(*) FROM encryption_keys() WHERE kid IN (:'first', :'second', :'third');
+SELECT count(*) FILTER (WHERE (s -> 'hasCredentialError')::boolean) AS broken FROM jsonb_array_elements(list_project_dbt_sources(:p)) s;
+
+-- a connection that can't be decrypted stays, and is named
+UPDATE project_dbt_sources s SET dbt_connection = t.dbt_connection, project_dbt_source_uuid = '22222222-2222-4222-8222-222222222222'
+FROM project_dbt_sources t WHERE s.name = 'source 2' AND t.name = 'source 3';
+UPDATE project_dbt_sources SET dbt_connection = 'no envelope', project_dbt_source_uuid = '33333333-3333-4333-8333-333333333333'
+WHERE name = 'source 4';
+SELECT count(*) FROM encryption_keys() WHERE active;
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+SELECT reencrypt_dbt_connections();
+SELECT reencrypt_dbt_connections();
+DELETE FROM project_dbt_sources WHERE name IN ('source 2', 'source 4');
+
+-- arguments
+SELECT reencrypt_dbt_connections(0);
+SELECT reencrypt_dbt_connections(NULL);
+
+-- for superusers alone, in writing transactions
+CREATE ROLE regress_keys;
+SET ROLE regress_keys;
+SELECT * FROM encryption_keys();
+SELECT reencrypt_dbt_connections();
+SELECT remove_encryption_key('x');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION encryption_keys(), reencrypt_dbt_connections(integer), remove_encryption_key(text) TO regress_keys;
+SET ROLE regress_keys;
+SELECT * FROM encryption_keys();
+SELECT reencrypt_dbt_connections();
+SELECT remove_encryption_key('x');
+RESET ROLE;
+BEGIN READ ONLY;
+SELECT count(*) > 0 AS keys FROM encryption_keys();
+SELECT reencrypt_dbt_connections();
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT remove_encryption_key('x');
+ROLLBACK;
+
+DROP TABLE before;
+DROP EXTENSION dbt_sources;
+DROP ROLE regress_keys;
