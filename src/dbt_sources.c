@@ -1,16 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * dbt_sources.c
- *		Entry point of the library: its settings.
+ *		Entry point of the library: its settings and hooks.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 #include "compat.h"
+#include "hooks.h"
 #include "keyring.h"
 
 PG_MODULE_MAGIC;
@@ -29,4 +31,8 @@ _PG_init(void)
 							   GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
 	MarkGUCPrefixReserved("dbt_sources");
+
+	/* only if the library is preloaded, when no statement is running yet */
+	if (debug_query_string == NULL)
+		InstallHooks();
 }

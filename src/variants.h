@@ -62,6 +62,9 @@ extern const char *const variant_names[NUM_VARIANTS + 1];
 /* every field of any variant, terminated by one without a name */
 extern const Field connection_fields[];
 
+/* by dbt's convention the name of an environment variable with a secret */
+#define SECRET_VARIABLE_PREFIX "DBT_ENV_SECRET"
+
 /* the property that tells the variants apart; every variant requires it */
 #define TYPE_PROPERTY "type"
 

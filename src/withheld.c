@@ -16,9 +16,6 @@
 #include "validate.h"
 #include "withheld.h"
 
-/* dbt keeps such a variable out of its logs */
-#define SECRET_VARIABLE_PREFIX "DBT_ENV_SECRET"
-
 /* an object with withheld members: a connection, or a variable of its own */
 typedef struct Holder
 {

@@ -1,0 +1,143 @@
+/*-------------------------------------------------------------------------
+ *
+ * hooks.c
+ *		Masking secrets in what PostgreSQL says of statements before, or
+ *		without, calling us.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/backend_status.h"
+#include "utils/elog.h"
+
+#include "hooks.h"
+#include "mask.h"
+
+static emit_log_hook_type previous_emit_log = NULL;
+static ProcessUtility_hook_type previous_process_utility = NULL;
+
+/* a masked copy of the statement that is running, for debug_query_string */
+static char *masked_statement = NULL;
+
+/*
+ * The log shows debug_query_string, which is also what will be parsed, so it
+ * gets a masked copy instead.  This may happen in a critical section, where
+ * palloc() isn't allowed; without memory the statement isn't shown.
+ */
+static void
+MaskStatement(ErrorData *edata)
+{
+	char	   *copy;
+
+	if (debug_query_string == NULL || debug_query_string == masked_statement ||
+		!HasSecrets(debug_query_string))
+		return;
+	copy = strdup(debug_query_string);
+	if (copy == NULL)
+	{
+		edata->hide_stmt = true;
+		return;
+	}
+	MaskSecrets(copy);
+	free(masked_statement);
+	masked_statement = copy;
+	debug_query_string = copy;
+	/* as long as it is its last one, pg_stat_activity goes on showing it */
+	if (edata->elevel >= ERROR)
+		pgstat_report_activity(STATE_RUNNING, copy);
+}
+
+/*
+ * Where JSON can't be parsed, the error quotes it: the token in its detail, and
+ * in the first line of its context an excerpt that may begin in the middle of
+ * a secret, so that no name tells.
+ */
+static void
+MaskJsonExcerpt(ErrorData *edata)
+{
+	const char *file = edata->filename == NULL ? NULL : strrchr(edata->filename, '/');
+
+	file = file != NULL ? file + 1 : edata->filename;
+	if (file == NULL || strcmp(file, "jsonfuncs.c") != 0 ||
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		return;
+	if (edata->detail != NULL)
+	{
+		char	   *first = strchr(edata->detail, '"');
+		char	   *last = strrchr(edata->detail, '"');
+
+		if (first == NULL || last == first)
+		{
+			first = edata->detail - 1;
+			last = edata->detail + strlen(edata->detail);
+		}
+		memset(first + 1, '*', last - first - 1);
+	}
+	if (edata->context != NULL)
+	{
+		char	   *excerpt = strchr(edata->context, ':');
+		char	   *end = strchr(edata->context, '\n');
+
+		if (end == NULL)
+			end = edata->context + strlen(edata->context);
+		if (excerpt == NULL || excerpt > end)
+			excerpt = edata->context - 1;
+		memset(excerpt + 1, '*', end - excerpt - 1);
+	}
+}
+
+/*
+ * Every entry of the log passes here before it is written, and before it is
+ * sent to the client.
+ */
+static void
+MaskLogEntry(ErrorData *edata)
+{
+	char	   *texts[] = {edata->message, edata->detail, edata->detail_log,
+		edata->hint, edata->context, edata->internalquery};
+
+	for (size_t i = 0; i < lengthof(texts); i++)
+	{
+		if (texts[i] != NULL)
+			MaskSecrets(texts[i]);
+	}
+	MaskJsonExcerpt(edata);
+	MaskStatement(edata);
+	if (previous_emit_log != NULL)
+		previous_emit_log(edata);
+}
+
+/*
+ * What pg_stat_statements keeps of a utility command is its text, as it is.
+ * Nobody below here parses the text again, and positions in it stay right.
+ */
+static void
+MaskUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *qc)
+{
+	ProcessUtility_hook_type next = previous_process_utility != NULL ?
+		previous_process_utility : standard_ProcessUtility;
+
+	if (HasSecrets(query_string))
+	{
+		char	   *copy = pstrdup(query_string);
+
+		MaskSecrets(copy);
+		query_string = copy;
+	}
+	next(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);
+}
+
+void
+InstallHooks(void)
+{
+	previous_emit_log = emit_log_hook;
+	emit_log_hook = MaskLogEntry;
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = MaskUtility;
+}
