@@ -46,9 +46,8 @@ MaskStatement(ErrorData *edata)
 	free(masked_statement);
 	masked_statement = copy;
 	debug_query_string = copy;
-	/* as long as it is its last one, pg_stat_activity goes on showing it */
-	if (edata->elevel >= ERROR)
-		pgstat_report_activity(STATE_RUNNING, copy);
+	/* which shows it until the next one, even if it never gets as far as us */
+	pgstat_report_activity(STATE_RUNNING, copy);
 }
 
 /*

@@ -1,0 +1,169 @@
+# Rotation: what keeps a key from being removed, and what happens beside a busy
+# application.
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $project = '11111111-1111-4111-8111-111111111111';
+my $node = PostgreSQL::Test::Cluster->new('rotation');
+$node->init;
+$node->append_conf('postgresql.conf', "max_prepared_transactions = 5\nmax_connections = 50\nlog_statement = none\n");
+$node->start;
+my $file = $node->data_dir . '/dbt_sources.jwks';
+
+sub sql
+{
+	my ($sql, $database) = @_;
+	return $node->safe_psql($database // 'postgres', $sql);
+}
+
+sub error_of
+{
+	my ($sql) = @_;
+	my ($stdout, $stderr);
+	$node->psql('postgres', $sql, stdout => \$stdout, stderr => \$stderr,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return $stderr;
+}
+
+my $install = "CREATE EXTENSION dbt_sources CASCADE; INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')";
+my $set = "SELECT set_project_dbt_connection('$project', '{\"type\": \"none\"}') ->> 'type'";
+sub active { return sql('SELECT kid FROM encryption_keys() WHERE active') }
+
+# another database needs the key, too; or one that nobody may connect to
+sql($install);
+my $first = sql('SELECT rotate_encryption_key()');
+sql($set);
+for my $database ('other', 'closed', 'without')
+{
+	sql("CREATE DATABASE $database");
+	sql("$install; $set", $database) if $database ne 'without';
+}
+sql('ALTER DATABASE closed ALLOW_CONNECTIONS false');
+my $second = sql('SELECT rotate_encryption_key()');
+my $remove = "SELECT remove_encryption_key('$first')";
+like(error_of($remove), qr/55006: encryption key "$first" is in use.*1 connection in database "postgres".*HINT/s, 'in use here');
+is(sql('SELECT reencrypt_dbt_connections()'), 1, 're-encrypted here');
+like(error_of($remove), qr/55006.*in database "(other|closed)"/s, 'in use in another database');
+is(sql('SELECT reencrypt_dbt_connections()', 'other'), 1, 're-encrypted there');
+like(error_of($remove), qr/55006.*in database "closed"/s, 'in use in a database that allows no connections');
+sql('ALTER DATABASE closed ALLOW_CONNECTIONS true');
+is(sql('SELECT reencrypt_dbt_connections()', 'closed'), 1, 're-encrypted there');
+is(error_of($remove), '', 'not in use');
+is(sql("SELECT string_agg(kid, ' ') FROM encryption_keys()"), $second, 'and gone');
+unlike(slurp_file($file), qr/$first/, 'from the file');
+is(sql("SELECT list_project_dbt_sources('$project') -> 0 ->> 'type'", $_), 'none', "$_ reads its connection")
+  for 'postgres', 'other', 'closed';
+
+# a prepared transaction has written with the key, and may still commit
+sql("BEGIN; $set; PREPARE TRANSACTION 'writer'");
+sql('SELECT rotate_encryption_key(); SELECT reencrypt_dbt_connections()', $_) for 'other', 'closed';
+like(error_of("SET lock_timeout = '200ms'; SELECT remove_encryption_key('$second')"), qr/55P03/, 'the removal waits for a writer');
+sql("COMMIT PREPARED 'writer'");
+like(error_of("SELECT remove_encryption_key('$second')"), qr/55006.*in database "postgres"/s, 'and finds what it wrote');
+sql('SELECT reencrypt_dbt_connections()');
+like(error_of("BEGIN; SAVEPOINT s; $set; ROLLBACK TO s; SELECT remove_encryption_key('$second')"), qr/25001/,
+	'not in a transaction that has written');
+
+# a server without a free worker can't find out
+$node->append_conf('postgresql.conf', 'max_worker_processes = 1');
+$node->restart;
+like(error_of("SELECT remove_encryption_key('$second')"), qr/53000.*HINT:.*max_worker_processes/s, 'no free background worker');
+like(slurp_file($file), qr/$second/, 'nothing is removed then');
+$node->append_conf('postgresql.conf', 'max_worker_processes = 8');
+$node->restart;
+is(error_of("SELECT remove_encryption_key('$second')"), '', 'with one it works');
+
+# a kid that begins with another
+my $ring = slurp_file($file);
+open my $fh, '>', $file or die $!;
+print $fh '{"keys": [' . join(', ', map { qq({"kty": "oct", "kid": "$_", "k": ") . 'A' x 85 . 'Q"}' } 'k12', 'k1') . ']}';
+close $fh;
+sql($set);
+is(sql('SELECT kid, connections FROM encryption_keys()'), "k12|1\nk1|0", 'written with the longer kid');
+sql('SELECT pg_sleep(0.01)');
+open $fh, '>', $file or die $!;
+print $fh '{"keys": [' . join(', ', map { qq({"kty": "oct", "kid": "$_", "k": ") . 'A' x 85 . 'Q"}' } 'k1', 'k12') . ']}';
+close $fh;
+is(sql('SELECT reencrypt_dbt_connections(); SELECT kid, connections FROM encryption_keys()'), "1\nk1|1\nk12|0", 'moved to the shorter one');
+sql($set, $_) for 'other', 'closed';
+sql('SELECT rotate_encryption_key()');
+sql('SELECT reencrypt_dbt_connections()', $_) for 'postgres', 'other', 'closed';
+
+# a disk that is full: the backend's limit on file sizes ends a write early
+for my $case ([0, qr/could not (?:write keyring file|resize shared memory segment).*File too large/], [100, qr/53100: could not write keyring file.*No space left/])
+{
+	my ($limit, $reason) = @$case;
+	my $before = slurp_file($file);
+	my ($stdout, $stderr);
+	$node->psql('postgres', "SELECT pg_backend_pid() AS pid \\gset\n\\setenv PID :pid\n\\! prlimit --pid \$PID --fsize=$limit:\n" .
+		"SELECT rotate_encryption_key();\nSELECT remove_encryption_key('k1');\nSELECT count(*) FROM encryption_keys();\n",
+		stdout => \$stdout, stderr => \$stderr, on_error_stop => 0, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	is(() = $stderr =~ /$reason/g, 2, "a full disk after $limit bytes: rotation and removal say so") or diag $stderr;
+	is(slurp_file($file), $before, 'and change nothing');
+	is($stdout, scalar(() = $before =~ /"kid"/g), 'the keyring goes on working');
+	ok(!-e "$file.tmp", 'no temporary file is left');
+}
+
+# Rotate, re-encrypt and remove beside eight clients.  Each update counts in a
+# table too, in the same transaction, so that a lost one would show.
+sql("CREATE TABLE counters (id integer PRIMARY KEY, source uuid, n integer NOT NULL DEFAULT 0);
+	INSERT INTO projects (project_uuid, name) VALUES ('22222222-2222-4222-8222-222222222222', 'two');
+	CREATE FUNCTION body(branch text) RETURNS jsonb LANGUAGE sql AS \$\$
+		SELECT jsonb_build_object('dbtConnection', jsonb_build_object('type', 'gitlab', 'repository', 'r', 'branch', branch,
+			'project_sub_path', '/', 'personal_access_token', 'token ' || branch)) \$\$;
+	INSERT INTO counters SELECT i, (create_project_dbt_source('$project', body('0') || jsonb_build_object('name', 's' || i))
+		->> 'projectDbtSourceUuid')::uuid FROM generate_series(1, 40) i");
+my %scripts = (
+	update => "\\set id random(1, 40)
+BEGIN;
+UPDATE counters SET n = n + 1 WHERE id = :id RETURNING n, source \\gset
+SELECT update_project_dbt_source('$project', ':source', body(':n'));
+END;",
+	list => "SELECT 1 / (count(*) = 0)::integer FROM jsonb_array_elements(list_project_dbt_sources('$project')) s
+WHERE (s -> 'hasCredentialError')::boolean OR s ->> 'type' IS NULL;",
+	read => "SELECT 1 / (count(*) = 40)::integer FROM counters, project_dbt_connection('$project', source) c
+WHERE c ->> 'personal_access_token' = 'token ' || (c ->> 'branch');",
+	create => "SELECT create_project_dbt_source('22222222-2222-4222-8222-222222222222',
+body('x') || jsonb_build_object('name', gen_random_uuid()));");
+my @files;
+for my $name (sort keys %scripts)
+{
+	open my $fh, '>', $node->basedir . "/$name.sql" or die $!;
+	print $fh "$scripts{$name}\n";
+	close $fh;
+	push @files, '-f', $node->basedir . "/$name.sql@" . ($name eq 'update' ? 6 : 1);
+}
+my $out;
+my $clients = IPC::Run::start [ 'pgbench', '-n', '-c', '8', '-j', '2', '-T', '8', @files, '-h', $node->host, '-p', $node->port, 'postgres' ], '>&', \$out;
+my ($rotations, $moved, $removed, $busy) = (0, 0, 0, 0);
+while ($clients->pump_nb, $clients->pumpable)
+{
+	$rotations += sql('SELECT count(rotate_encryption_key())');
+	while ((my $batch = sql('SELECT reencrypt_dbt_connections(50)')) > 0)
+	{
+		$moved += $batch;
+	}
+	for my $kid (split /\n/, sql('SELECT kid FROM encryption_keys() WHERE NOT active'))
+	{
+		my $error = error_of("SELECT remove_encryption_key('$kid')");
+		$error eq '' ? $removed++ : $error =~ /55006/ ? $busy++ : fail($error);
+	}
+}
+$clients->finish;
+note "$rotations rotations, $moved re-encrypted, $removed keys removed, $busy found in use";
+note grep { /processed|failed/ } split /^/, $out;
+unlike($out, qr/ERROR|aborted/, 'no client had an error') or diag $out;
+cmp_ok($removed, '>=', 3, 'keys were rotated and removed meanwhile');
+is(sql("SELECT count(*) FROM counters, project_dbt_connection('$project', source) c
+	WHERE c ->> 'branch' IS DISTINCT FROM n::text OR c ->> 'personal_access_token' <> 'token ' || n"), 0, 'no update was lost');
+cmp_ok(sql('SELECT sum(n) FROM counters'), '>', 100, 'and there were some');
+is(sql("SELECT count(*) FROM projects, jsonb_array_elements(list_project_dbt_sources(project_uuid)) s
+	WHERE (s -> 'hasCredentialError')::boolean"), 0, 'every connection decrypts');
+
+$node->stop;
+done_testing();
