@@ -1,0 +1,148 @@
+# The README's runbook, command by command, with a hot standby.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $project = '11111111-1111-4111-8111-111111111111';
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', 'log_statement = none');
+$primary->start;
+my $install = "CREATE EXTENSION dbt_sources CASCADE; INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')";
+my $set = "SELECT set_project_dbt_connection('$project', '{\"type\": \"dbt\"}') ->> 'type'";
+$primary->safe_psql('postgres', "CREATE DATABASE $_") for 'shop', 'shop2';
+$primary->safe_psql($_, $install) for 'shop', 'shop2';
+$primary->safe_psql('shop', 'SELECT rotate_encryption_key()');
+$primary->safe_psql($_, $set) for 'shop', 'shop2';
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+my $safe = PostgreSQL::Test::Utils::tempdir;
+my $file = $primary->data_dir . '/dbt_sources.jwks';
+my $copy = $standby->data_dir . '/dbt_sources.jwks';
+# a base backup keeps its mode, but init_from_backup() doesn't
+chmod 0600, $copy;
+mkdir "$safe/dumps";
+
+# the commands of a section of the README; scp and ssh reach the standby
+my $readme = slurp_file("$ENV{TESTDIR}/README.md");
+sub runbook
+{
+	my ($title, $which) = @_;
+	my ($section) = $readme =~ /^### \Q$title\E\n(.*?)(?=^##)/ms;
+	my @blocks = $section =~ /^```sh\n(.*?)^```/msg;
+	my $commands = $blocks[$which - 1] or die "no commands $which under $title";
+	local $ENV{PGHOST} = $primary->host;
+	local $ENV{PGPORT} = $primary->port;
+	local $ENV{PGDATA} = $primary->data_dir;
+	local $ENV{STANDBY_PGDATA} = $standby->data_dir;
+	my $shims = "cd '$safe/dumps'\nsafe='$safe'\n" .
+	  "scp() { cp \"\$1\" \"\$2\" \"\${3#standby:}\"; }\n" .
+	  "ssh() { shift; PGHOST='" . $standby->host . "' PGPORT=" . $standby->port . " sh -c \"\$*\"; }\n";
+	my ($out, $err) = run_command([ 'bash', '-euo', 'pipefail', '-c', $shims . $commands ]);
+	is($? >> 8, 0, "runbook: $title, $which") or diag "$commands\n$out\n$err";
+	return ($out, $err);
+}
+
+sub types
+{
+	my ($node) = @_;
+	return join ' ', map {
+		$node->safe_psql($_, "SELECT coalesce(list_project_dbt_sources('$project') -> 0 ->> 'type', 'undecryptable')")
+	} 'shop', 'shop2';
+}
+
+sub kids { return () = slurp_file($_[0]) =~ /"kid"/g }
+
+# what a standby does with the file, and without
+is(types($standby), 'dbt dbt', 'a standby with the file lists');
+like($standby->safe_psql('shop', "SELECT get_project_dbt_source('$project', '$project')"), qr/"dbtConnection": \{"type": "dbt"\}/, 'and gets');
+is($standby->safe_psql('shop', "SELECT project_dbt_connection('$project', '$project')"), '{"type": "dbt"}', 'and decrypts');
+my $source = $primary->safe_psql('shop', "SELECT create_project_dbt_source('$project', '{\"name\": \"a\", \"dbtConnection\": {\"type\": \"none\"}}') ->> 'projectDbtSourceUuid'");
+$primary->wait_for_catchup($standby);
+my ($stdout, $stderr);
+for my $write ("update_project_dbt_source('$project', '$source', '{}')", 'rotate_encryption_key()', 'reencrypt_dbt_connections()', "remove_encryption_key('x')")
+{
+	$standby->psql('shop', "SELECT $write", stderr => \$stderr, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($stderr, qr/25006/, "it doesn't write: $write");
+}
+rename $copy, "$copy.away";
+is($standby->safe_psql('shop', "SELECT string_agg((s ->> 'name') || ' ' || (s ->> 'hasCredentialError'), ', ') FROM jsonb_array_elements(list_project_dbt_sources('$project')) s"),
+	'Project dbt connection false, a true', 'without the file, hasCredentialError is true');
+$standby->psql('shop', "SELECT get_project_dbt_source('$project', '$source')", stderr => \$stderr, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+like($stderr, qr/55000: no usable keyring/, 'and get says why');
+is($standby->safe_psql('shop', "SELECT count(*) FROM validate_dbt_connection('{}')"), 1, 'nothing else breaks');
+rename "$copy.away", $copy;
+
+# rotation, and the standby lacks the key until it gets the file
+runbook('Rotate the key', 1);
+is(types($primary), 'dbt dbt', 'the primary decrypts');
+is(slurp_file("$safe/dbt_sources.jwks"), slurp_file($file), 'the keyring is backed up');
+is($primary->safe_psql($_, 'SELECT sum(connections) FROM encryption_keys() WHERE NOT active'), 0, "$_ is re-encrypted") for 'shop', 'shop2';
+$primary->wait_for_catchup($standby);
+is(types($standby), 'undecryptable undecryptable', 'the standby has no such key');
+append_to_file("$copy.new", slurp_file($file));
+chmod 0600, "$copy.new";
+rename "$copy.new", $copy;
+is(types($standby), 'dbt dbt', 'and now it has');
+runbook('Rotate the key', 2);
+is(kids($file), 1, 'the old key is gone');
+is(types($primary), 'dbt dbt', 'and not missed');
+
+# rotation that the standby doesn't notice
+runbook('Rotate the key, with standbys', 1);
+is(kids($file), 2, 'a new key');
+is(slurp_file($copy), slurp_file($file), 'and the standby has it');
+is((stat $_)[2] & 07777, 0600, 'for the server alone') for $file, $copy;
+$primary->safe_psql($_, $set) for 'shop', 'shop2';
+$primary->wait_for_catchup($standby);
+is(types($standby), 'dbt dbt', 'it decrypts what is written with it');
+runbook('Rotate the key', 1);
+runbook('Rotate the key', 2);
+runbook('Rotate the key, with standbys', 2);
+is(slurp_file($copy), slurp_file($file), 'the standby has the same keys');
+is(types($standby), 'dbt dbt', 'and still decrypts');
+
+# a leak
+runbook('A key has leaked', 1);
+is(types($primary), 'dbt dbt', 'after a leak');
+
+# a lost key
+copy_keyring("$safe/dbt_sources.jwks");
+$primary->safe_psql('shop', 'SELECT rotate_encryption_key()');
+my ($lost) = slurp_file("$safe/dbt_sources.jwks") =~ /"kid": "([^"]+)"/;
+my $now = slurp_file($file);
+$now =~ s/, \{[^{}]*"kid": "\Q$lost\E"[^{}]*\}//;
+unlink $file;
+append_to_file($file, $now);
+chmod 0600, $file;
+is(types($primary), 'undecryptable undecryptable', 'a key is lost');
+my ($out, $err) = runbook('A key is lost', 2);
+like($err, qr/WARNING:  2 connections cannot be decrypted.*Project $project, source $project: The keyring does not have its key/s, 'who lost what is named');
+runbook('A key is lost', 1);
+is(types($primary), 'dbt dbt', 'the copy has it');
+my ($active) = $now =~ /"kid": "([^"]+)"/;
+is($primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() WHERE active'), $active, 'the active key is the same');
+is((stat $file)[2] & 07777, 0600, 'the file is still for the server alone');
+
+# backup and restore
+($out, $err) = runbook('Back up and restore', 1);
+like($out, qr/^\Q$lost\E\|f\|2$/m, 'the restored database has its connections');
+is($err, '', 'and a key for each');
+unlike(slurp_file("$safe/dumps/shop.dump"), qr/"k"/, 'a dump has no key');
+
+sub copy_keyring
+{
+	my ($to) = @_;
+	unlink $to;
+	append_to_file($to, slurp_file($file));
+}
+
+$standby->stop;
+$primary->stop;
+done_testing();
