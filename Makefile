@@ -19,6 +19,8 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+$(OBJS): $(wildcard src/*.h)
+
 # TAP tests load it from where it was built
 installcheck: test_units
 

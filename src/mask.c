@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include <ctype.h>
+#include <limits.h>
 
 #include "mask.h"
 #include "variants.h"
@@ -323,14 +324,39 @@ ScanEnvironment(char *text, bool mask)
 	return found;
 }
 
+/*
+ * The characters that what is looked for can begin with.  Most of a log is
+ * lines without secrets, and of these little more is read than this tells.
+ */
+static const bool *
+Beginnings(void)
+{
+	static bool beginnings[UCHAR_MAX + 1];
+
+	if (!beginnings['\\'])
+	{
+		beginnings['\\'] = true;
+		beginnings[(unsigned char) SECRET_VARIABLE_PREFIX[0]] = true;
+		for (const Field *field = connection_fields; field->name != NULL; field++)
+		{
+			if (field->trait == TRAIT_SECRET)
+				beginnings[(unsigned char) field->name[0]] = true;
+		}
+	}
+	return beginnings;
+}
+
 static bool
 ScanText(char *text, bool mask)
 {
+	const bool *beginnings = Beginnings();
 	bool		found = false;
 	bool		environment = false;
 
 	for (char *s = text; *s != '\0'; s++)
 	{
+		if (!beginnings[(unsigned char) *s])
+			continue;
 		if (*s == '\\' || *s == SECRET_VARIABLE_PREFIX[0])
 			environment = environment || SkipName(s, SECRET_VARIABLE_PREFIX) != NULL;
 		for (const Field *field = connection_fields; field->name != NULL; field++)
