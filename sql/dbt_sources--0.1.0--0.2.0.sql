@@ -24,3 +24,14 @@ CREATE FUNCTION @extschema@.copy_project_dbt_sources(source_project uuid, target
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.copy_project_dbt_sources(uuid, uuid) IS
 	'copy the additional dbt sources of a project into another; returns how many';
+
+CREATE FUNCTION @extschema@.http_request(method text, path text, body text DEFAULT NULL,
+		OUT status integer, OUT body jsonb)
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.http_request(text, text, text) IS
+	'answer an HTTP request of the API of dbt sources';
+
+CREATE FUNCTION @extschema@.postgrest_request(bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.postgrest_request(bytea) IS
+	'answer an HTTP request of the API of dbt sources that comes through PostgREST';

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access.h"
+#include "domain.h"
 #include "storage.h"
 
 /*

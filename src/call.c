@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "call.h"
+#include "domain.h"
 #include "storage.h"
 
 /*

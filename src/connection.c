@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "connection.h"
+#include "domain.h"
 #include "envelope.h"
 #include "json.h"
 #include "keylock.h"

@@ -25,6 +25,7 @@
 
 #include "compat.h"
 #include "databases.h"
+#include "domain.h"
 #include "extension.h"
 #include "storage.h"
 #include "usage.h"

@@ -7,12 +7,15 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "fmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 #include "compat.h"
 #include "hooks.h"
+#include "http.h"
 #include "keyring.h"
 
 PG_MODULE_MAGIC;
@@ -30,6 +33,14 @@ _PG_init(void)
 							   PGC_SUSET,
 							   GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
+	DefineCustomIntVariable("dbt_sources.http_body_limit",
+							"Largest body of a request that http_request() accepts.",
+							NULL,
+							&http_body_limit,
+							100 * 1024, 1, MAX_KILOBYTES,
+							PGC_SUSET,
+							GUC_UNIT_KB,
+							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("dbt_sources");
 
 	/* only if the library is preloaded, when no statement is running yet */

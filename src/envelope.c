@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "base64url.h"
+#include "domain.h"
 #include "envelope.h"
 #include "json.h"
 #include "pgcrypto.h"

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 
+#include "domain.h"
 #include "json.h"
 
 /*
@@ -189,7 +190,9 @@ JsonFromUtf8(const char *text, Size len)
 	{
 		int			category = ERRCODE_TO_CATEGORY(geterrcode());
 
-		if (category != ERRCODE_DATA_EXCEPTION)
+		/* malformed, nested too deeply, too long a string */
+		if (category != ERRCODE_DATA_EXCEPTION &&
+			category != ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		FlushErrorState();

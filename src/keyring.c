@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "base64url.h"
+#include "domain.h"
 #include "json.h"
 #include "keyring.h"
 

@@ -22,6 +22,7 @@
 
 #include "base64url.h"
 #include "call.h"
+#include "domain.h"
 #include "json.h"
 #include "keylock.h"
 #include "keyring.h"

@@ -10,6 +10,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
+#include "domain.h"
 #include "problems.h"
 
 /* a body can have millions; whoever reads the error needs the first ones */
@@ -50,6 +51,22 @@ PathOfElement(const char *path, int index)
 	return psprintf("%s[%d]", path, index);
 }
 
+/* those of the last error, in the memory of who raised it */
+static Problems raised = NIL;
+
+/*
+ * Who has just caught an error of RaiseProblems() gets its problems, up to the
+ * number that is reported; NIL for any other error.
+ */
+Problems
+TakeRaisedProblems(void)
+{
+	Problems	problems = raised;
+
+	raised = NIL;
+	return problems;
+}
+
 /*
  * Raise the problems, if there are any, as a ParameterError: SQLSTATE 22023,
  * with a line "path: message" for each in DETAIL.
@@ -78,6 +95,7 @@ RaiseProblems(Problems problems)
 		appendStringInfo(&detail, "%s%s: %s", reported++ > 0 ? "\n" : "",
 						 problem->path, problem->message);
 	}
+	raised = list_truncate(problems, MAX_REPORTED);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid dbt source"),

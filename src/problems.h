@@ -28,5 +28,6 @@ extern void AddProblem(Problems *problems, const char *path, const char *message
 extern char *PathOfMember(const char *path, const JsonbValue *key);
 extern char *PathOfElement(const char *path, int index);
 extern void RaiseProblems(Problems problems);
+extern Problems TakeRaisedProblems(void);
 
 #endif							/* DBT_SOURCES_PROBLEMS_H */

@@ -15,6 +15,7 @@
 
 #include "call.h"
 #include "connection.h"
+#include "domain.h"
 #include "envelope.h"
 #include "json.h"
 #include "keyring.h"

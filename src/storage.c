@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "domain.h"
 #include "storage.h"
 
 #define PRIMARY_NAME "Project dbt connection"

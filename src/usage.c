@@ -16,6 +16,7 @@
 
 #include "call.h"
 #include "databases.h"
+#include "domain.h"
 #include "envelope.h"
 #include "keyring.h"
 #include "storage.h"

@@ -50,6 +50,7 @@ postgres_major()
 cleanup()
 {
 	[ -n "${work:-}" ] || return 0
+	if [ -n "${proxy:-}" ]; then kill "$proxy" 2>/dev/null || true; fi
 	if [ -f "$work/data/postmaster.pid" ]; then
 		as_user "$bin/pg_ctl" -D "$work/data" -m immediate stop >/dev/null 2>&1 || true
 	fi

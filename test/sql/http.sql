@@ -1,0 +1,96 @@
+-- the HTTP API, as http_request() answers it
+SET client_min_messages = warning;
+CREATE EXTENSION dbt_sources CASCADE;
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+\set p '''11111111-1111-4111-8111-111111111111'''
+\set unknown '''44444444-4444-4444-8444-444444444444'''
+INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
+SELECT '/api/v1/projects/' || :p || '/dbt-sources' AS sources \gset
+
+-- the five operations
+SELECT status, body #- '{results,projectDbtSourceUuid}' AS body, body #>> '{results,projectDbtSourceUuid}' AS uuid
+FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "gitlab", "personal_access_token": "sesame",
+	"repository": "r", "branch": "b", "project_sub_path": "/"}}') \gset a_
+SELECT :a_status AS status, :'a_body' AS body;
+SELECT :'sources' || '/' || :'a_uuid' AS source \gset
+SELECT * FROM http_request('PATCH', :'sources' || '/' || upper(:'a_uuid') || '?x=/y', '{"name": "b"}') \gset b_
+SELECT :b_status AS status, :'b_body'::jsonb #- '{results,projectDbtSourceUuid}' AS body;
+SELECT status, jsonb_path_query_array(body, '$.results[*].name') AS names FROM http_request('GET', :'sources');
+SELECT status, body #- '{results,projectDbtSourceUuid}' AS body FROM http_request('GET', :'source');
+SELECT status, body #- '{results,projectDbtSourceUuid}' AS body FROM http_request('HEAD', :'source', 'ignored');
+SELECT * FROM http_request('DELETE', :'source');
+SELECT * FROM http_request('DELETE', :'source');
+
+-- routes
+SELECT path, status, body #>> '{error,name}' AS name, body #> '{error,data}' AS data FROM unnest(ARRAY[
+	'', '/', '/api/v1/projects', '/api/v1/projects/', '/api/v1/projects/' || :p, :'sources' || '/', :'sources' || 'x', :'sources' || '#',
+	:'sources' || '/' || :p || '/', '/api/v2/projects/' || :p || '/dbt-sources', 'http://x' || :'sources',
+	'/api/v1/projects/x/dbt-sources', '/api/v1/projects//dbt-sources/', '/api/v1/projects/' || :p || 'f/dbt-sources',
+	'/api/v1/projects/11111111-1111-1111-8111-111111111111/dbt-sources', '/api/v1/projects/11111111-1111-4111-c111-111111111111/dbt-sources',
+	'/api/v1/projects/11111111111141118111111111111111/dbt-sources', '/api/v1/projects/{11111111-1111-4111-8111-11111111111}/dbt-sources',
+	'/api/v1/projects/%31111111-1111-4111-8111-111111111111/dbt-sources', :'sources' || '/' || E'\u00e9']) WITH ORDINALITY AS t (path, n),
+	http_request('GET', path) ORDER BY n;
+SELECT method, status, body #>> '{error,name}' AS name, current_setting('response.headers') AS headers
+FROM unnest(ARRAY['PUT', 'PATCH', 'DELETE', 'get', 'OPTIONS', '']) WITH ORDINALITY AS t (method, n), http_request(method, :'sources', '{}') ORDER BY n;
+SELECT status, current_setting('response.headers') AS headers FROM http_request('POST', '/api/v1/projects/x/dbt-sources/y', '{}');
+SELECT current_setting('response.headers', true) AS headers_of_the_next_transaction;
+
+-- bodies
+SELECT * FROM http_request('POST', :'sources');
+SELECT sent, status, body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['', ' ', '{', '{"name": "sesame"', '{"name": "\u0000"}', '{"name": "\ud800"}', 'sesame', '{"a": 1}{}', E'\u00a0{}',
+	'[]', '"x"', 'null']) WITH ORDINALITY AS t (sent, n), http_request('POST', :'sources', sent) ORDER BY n;
+SELECT * FROM http_request('POST', :'sources', repeat('[', 100000));
+SELECT status, jsonb_pretty(body) FROM http_request('POST', :'sources', '{"name": "", "dbtConnection": {"type": "gitlab", "branch": 7,
+	"personal_access_token": "sesame", "environment": [{"key": "PATH", "value": "/tmp"}]}}');
+SELECT status, jsonb_array_length(body #> '{error,data}') AS problems FROM http_request('POST', :'sources',
+	jsonb_build_object('name', 'x', 'dbtConnection', jsonb_build_object('type', 'dbt_cloud_ide', 'tags', (SELECT jsonb_agg(i) FROM generate_series(1, 200) i)))::text);
+SET dbt_sources.http_body_limit = '1kB';
+SELECT status, body #>> '{error,name}' AS name FROM http_request('POST', :'sources', rpad('{"name": "a", "dbtConnection": {"type": "none"}}', 1025));
+SELECT status FROM http_request('POST', :'sources', rpad('{"name": "a", "dbtConnection": {"type": "none"}}', 1024));
+SELECT status, body #>> '{error,name}' AS name FROM http_request('POST', :'sources', rpad('{"name": "a", "dbtConnection": {"type": "none", "target": "' || repeat(E'\u20ac', 333) || '"}}', 500));
+RESET dbt_sources.http_body_limit;
+
+-- the errors of the API
+SELECT * FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "none"}}');
+SELECT * FROM http_request('GET', replace(:'sources', :p, :unknown));
+SELECT * FROM http_request('GET', :'sources' || '/' || :unknown);
+SELECT * FROM http_request('DELETE', :'sources' || '/' || :p);
+SELECT * FROM http_request('PATCH', :'sources' || '/' || :p, '{"dbtConnection": {"type": "none"}}');
+CREATE ROLE regress_http;
+SET ROLE regress_http;
+SELECT * FROM http_request('GET', :'sources');
+RESET ROLE;
+GRANT SELECT ON projects TO regress_http;
+SET ROLE regress_http;
+SELECT status FROM http_request('GET', :'sources');
+SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+RESET ROLE;
+INSERT INTO project_dbt_sources (project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection)
+VALUES (:p, '55555555-5555-4555-8555-555555555555', 'broken', 7, 'broken');
+SELECT * FROM http_request('GET', :'sources' || '/55555555-5555-4555-8555-555555555555');
+SELECT status, body #> '{results,hasCredentialError}' AS broken FROM http_request('PATCH', :'sources' || '/55555555-5555-4555-8555-555555555555', '{"name": "broken still"}');
+SET dbt_sources.keyring_file = 'elsewhere.jwks';
+SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+RESET dbt_sources.keyring_file;
+
+-- what isn't of the API stays an error, even with a SQLSTATE of ours; nothing is written
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'from a trigger' USING ERRCODE = TG_ARGV[0]; END $$;
+CREATE TRIGGER fail AFTER INSERT ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION fail('22023');
+SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+SELECT count(*) FROM project_dbt_sources WHERE name = 'b';
+BEGIN;
+SELECT status FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "none"}}');
+SELECT status FROM http_request('POST', :'sources', '{"name": "c", "dbtConnection": {"type": "none"}}');
+COMMIT;
+SELECT string_agg(name, ', ' ORDER BY precedence) AS names FROM project_dbt_sources;
+BEGIN READ ONLY;
+SELECT status FROM http_request('GET', :'sources');
+SELECT status FROM http_request('POST', :'sources', '{"name": "d", "dbtConnection": {"type": "none"}}');
+ROLLBACK;
+SELECT http_request(NULL, 'x');
+SELECT http_request('GET', NULL);
+
+DROP TRIGGER fail ON project_dbt_sources;
+DROP FUNCTION fail;
+DROP EXTENSION dbt_sources;
+DROP ROLE regress_http;

@@ -1,0 +1,257 @@
+# The API over real HTTP, through both fronts: the thin proxy, and nginx in
+# front of what stands in for PostgREST.  Every answer is validated against the
+# contract.
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use IPC::Run;
+use JSON::PP;
+use MIME::Base64 qw(encode_base64url);
+use Mojo::JWT;
+use Mojo::UserAgent;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $json = JSON::PP->new->utf8->canonical;
+my $project = '11111111-1111-4111-8111-111111111111';
+my $other = '22222222-2222-4222-8222-222222222222';
+my $unknown = '44444444-4444-4444-8444-444444444444';
+my $sources = "/api/v1/projects/$project/dbt-sources";
+my $secret = 'a secret of thirty-two bytes, and more';
+my $folder = PostgreSQL::Test::Utils::tempdir;
+my $responses = "$folder/responses";
+
+my $node = PostgreSQL::Test::Cluster->new('http');
+$node->init;
+$node->append_conf('postgresql.conf', "log_statement = none\nmax_connections = 50\nrestart_after_crash = on\n");
+$node->start;
+$node->safe_psql('postgres', "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
+	SELECT dbt.rotate_encryption_key();
+	INSERT INTO dbt.projects (project_uuid, name) VALUES ('$project', 'one'), ('$other', 'two')");
+$node->psql('postgres', slurp_file("$ENV{TESTDIR}/proxy/$_")) for 'setup.sql', 'postgrest/api.sql';
+
+sub write_file
+{
+	my ($name, $content) = @_;
+	open my $fh, '>', "$folder/$name" or die $!;
+	print $fh $content;
+	close $fh;
+	return "$folder/$name";
+}
+
+# the two fronts
+my ($proxy_port, $nginx_port, $stub_port) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 3;
+my $host = $node->host =~ s{/}{%2F}gr;
+my $database = "postgresql://authenticator\@$host:" . $node->port . '/postgres';
+write_file('jwt.jwk', $json->encode({ kty => 'oct', k => encode_base64url($secret) }));
+my $limit = 100 * 1024 * 1024;
+my $config = slurp_file("$ENV{TESTDIR}/proxy/mojolicious/dbt-sources-proxy.conf");
+$config =~ s{'postgresql://.*?'}{'$database'};
+$config =~ s{'/etc/dbt_sources/jwt.jwk'}{'$folder/jwt.jwk'};
+$ENV{MOJO_CONFIG} = write_file('proxy.conf', $config);
+my @servers = (
+	IPC::Run::start([ "$ENV{TESTDIR}/proxy/mojolicious/dbt-sources-proxy", 'prefork', '-m', 'production', '-w', '4',
+			'-l', "http://127.0.0.1:$proxy_port", '-P', "$folder/proxy.pid" ], '<', '/dev/null', '>&', "$folder/proxy.log"),
+	IPC::Run::start([ 'perl', "$ENV{TESTDIR}/test/http/postgrest_stub.pl", $database, $secret,
+			"http://127.0.0.1:$stub_port" ], '<', '/dev/null', '>&', "$folder/stub.log"));
+my $site = slurp_file("$ENV{TESTDIR}/proxy/postgrest/nginx.conf");
+$site =~ s/127.0.0.1:3000/127.0.0.1:$stub_port/;
+$site =~ s/127.0.0.1:8080/127.0.0.1:$nginx_port/;
+my $nginx = write_file('nginx.conf', "daemon off;\npid $folder/nginx.pid;\nerror_log $folder/nginx.log;\nevents {}\nhttp {\naccess_log off;\n" .
+	  join('', map { "${_}_temp_path $folder/$_;\n" } 'client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi') . "$site}\n");
+local $ENV{PATH} = "$ENV{PATH}:/usr/sbin";
+my ($out, $err) = run_command([ 'nginx', '-t', '-c', $nginx, '-e', "$folder/nginx.log" ]);
+like($err, qr/test is successful/, 'nginx accepts the site') or diag $err;
+push @servers, IPC::Run::start([ 'nginx', '-c', $nginx, '-e', "$folder/nginx.log" ], '<', '/dev/null');
+END { $_->signal('TERM') for @servers; $_->finish for @servers }
+for my $port ($proxy_port, $stub_port, $nginx_port)
+{
+	for (1 .. 300)
+	{
+		last if IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port");
+		select undef, undef, undef, 0.1;
+	}
+}
+my %ports = ('the proxy' => $proxy_port, 'nginx' => $nginx_port);
+
+# who asks
+sub token
+{
+	my ($claims, %more) = @_;
+	return Mojo::JWT->new(claims => { role => 'web_user', %$claims }, secret => $more{secret} // $secret,
+		algorithm => $more{algorithm} // 'HS256', allow_none => 1)->encode;
+}
+my $manager = token({ projects => [ $project, $other ], manages => [$project], exp => time + 3600 });
+my $viewer = token({ projects => [$project] });
+
+my $agent = Mojo::UserAgent->new(max_response_size => 0, inactivity_timeout => 60, request_timeout => 120);
+my $port;
+sub request
+{
+	my ($name, $method, $path, %more) = @_;
+	my %headers = ('Content-Type' => 'application/json');
+	my $token = exists $more{token} ? $more{token} : $manager;
+	$headers{Authorization} = "Bearer $token" if defined $token;
+	my $body = ref $more{body} ? $json->encode($more{body}) : $more{body};
+	my $response = $agent->start($agent->build_tx($method, "http://127.0.0.1:$port$path", \%headers, $body // ()))->res;
+	append_to_file($responses, $json->encode({ name => "$port: $name", method => $method, path => $path, status => ($response->code // 0) + 0,
+			type => $response->headers->content_type // '', body => $response->text // '' }) . "\n") if $method ne 'HEAD';
+	return $response;
+}
+
+sub answers
+{
+	my ($name, $status, $error, @request) = @_;
+	my $response = request($name, @request);
+	my $got = eval { $response->json('/error/name') } // '';
+	is(($response->code // 'none') . " $got", "$status $error", $name) or diag $response->body;
+	return $response;
+}
+
+sub github { return { type => 'github', authorization_method => 'personal_access_token', personal_access_token => 'sesame', repository => 'r', branch => 'b', project_sub_path => '/', @_ } }
+
+for my $front ('the proxy', 'nginx')
+{
+	$port = $ports{$front};
+	note $front;
+
+	# the five operations
+	my $created = answers('create', 201, '', 'POST', $sources, body => { name => 'a', dbtConnection => github() });
+	my $source = "$sources/" . $created->json->{results}{projectDbtSourceUuid};
+	is($json->encode(answers('update', 200, '', 'PATCH', $source, body => { name => "b \x{20ac}", dbtConnection => github(branch => 'c', personal_access_token => '') })->json),
+		$json->encode({ status => 'ok', results => { projectDbtSourceUuid => (split m{/}, $source)[-1], name => "b \x{20ac}", isPrimary => JSON::PP::false, precedence => 1,
+				type => 'github', repository => 'r', branch => 'c', projectSubPath => '/', hasCredentialError => JSON::PP::false } }), 'the summary, whole');
+	my $got = answers('get', 200, '', 'GET', $source, token => $viewer);
+	is($got->json->{results}{dbtConnection}{branch}, 'c', 'get shows the connection');
+	unlike($got->body, qr/sesame/, 'without the secret');
+	is(scalar @{ answers('list', 200, '', 'GET', "$sources?x=1", token => $viewer)->json->{results} }, 2, 'list');
+	is(request('head', 'HEAD', $source)->body, '', 'HEAD has no body');
+	is(request('head', 'HEAD', $source)->code, 200, 'but a status');
+
+	# every error
+	my $broken = answers('a broken body', 400, 'ParameterError', 'PATCH', $source, body => { name => '', dbtConnection => { type => 'gitlab' } });
+	is(scalar @{ $broken->json->{error}{data} }, 5, 'all of its problems');
+	answers($_->[0], 400, 'ParameterError', 'PATCH', $source, body => $_->[1])
+	  for ['no JSON', '{"name": '], ['no body', undef], ['no UTF-8', "{\"name\": \"\xff\"}"], ['a NUL', "{}\0"], ['an array', '[]'], ['deep', '[' x 100000];
+	answers('no UUIDv4', 400, 'ParameterError', 'GET', '/api/v1/projects/x/dbt-sources');
+	answers('a viewer updates', 403, 'ForbiddenError', 'PATCH', $source, token => $viewer, body => { name => 'x' });
+	answers('a viewer creates', 403, 'ForbiddenError', 'POST', $sources, token => $viewer, body => { name => 'x', dbtConnection => { type => 'none' } });
+	answers('a viewer deletes', 403, 'ForbiddenError', 'DELETE', $source, token => $viewer);
+	answers('an invisible project', 404, 'NotFoundError', 'GET', $sources =~ s/$project/$other/r, token => $viewer);
+	answers('an unknown project', 404, 'NotFoundError', 'GET', $sources =~ s/$project/$unknown/r);
+	answers('an unknown source', 404, 'NotFoundError', 'PATCH', "$sources/$unknown", body => { name => 'x' });
+	answers('an unknown route', 404, 'NotFoundError', 'GET', $_) for '/', '/api/v1/projects', "$source/x";
+	answers('a name that is taken', 409, 'AlreadyExistsError', 'PATCH', $source, body => { name => 'Project dbt connection' });
+	is(answers('a method that is not allowed', 405, 'MethodNotAllowedError', 'PUT', $source, body => {})->headers->header('Allow'),
+		'HEAD, GET, PATCH, DELETE', 'the allowed ones are listed');
+	$node->safe_psql('postgres', "UPDATE dbt.project_dbt_sources SET dbt_connection = 'broken' WHERE name LIKE 'b%'");
+	answers('a connection that cannot be decrypted', 500, 'UnexpectedServerError', 'GET', $source);
+	answers('heals with a new one', 200, '', 'PATCH', $source, body => { dbtConnection => github() });
+
+	# tokens
+	my ($header, $claims, $signature) = split /\./, $manager;
+	my %tokens = (
+		missing => undef,
+		empty => '',
+		expired => token({ projects => [$project], exp => time - 60 }),
+		'of another key' => token({ projects => [$project] }, secret => 'x' x 40),
+		'without signature' => token({ projects => [$project] }, algorithm => 'none'),
+		'with another payload' => join('.', $header, encode_base64url($json->encode({ role => 'web_user', projects => [$other] })), $signature),
+		garbage => 'x.y.z');
+	for my $name (sort keys %tokens)
+	{
+		my $response = answers("a token that is $name", 401, 'AuthorizationError', 'GET', $sources, token => $tokens{$name});
+		is($response->headers->www_authenticate, 'Bearer', 'which scheme to use');
+	}
+	if ($front eq 'the proxy')
+	{
+		answers("a token $_->[0]", $_->[1], $_->[2], 'GET', $sources, token => $_->[3])
+		  for ['without a role', 401, 'AuthorizationError', token({ role => undef })],
+		  ['with a role that may not be taken', 403, 'ForbiddenError', token({ role => 'pg_monitor' })],
+		  ['with a role that does not exist', 403, 'ForbiddenError', token({ role => 'nobody"; --' })],
+		  ['with another algorithm', 401, 'AuthorizationError', token({}, algorithm => 'HS512')];
+	}
+
+	# at once
+	my @pending;
+	my %statuses;
+	for my $i (1 .. 40)
+	{
+		push @pending, $agent->start_p($agent->build_tx('PATCH', "http://127.0.0.1:$port$source",
+				{ Authorization => "Bearer $manager" }, $json->encode({ name => "at once $i", dbtConnection => github(branch => "at once $i", personal_access_token => '') })))
+		  ->then(sub { $statuses{ $_[0]->res->code }++ });
+	}
+	Mojo::Promise->all(@pending)->wait;
+	is($json->encode(\%statuses), '{"200":40}', '40 updates of one source at once');
+	my $result = request('after them', 'GET', $source)->json->{results};
+	is($result->{dbtConnection}{branch}, $result->{name}, 'the last one is there, whole');
+
+	# large
+	my $manifest = '{"a": "' . ('0123456789abcdef' x (64 * 65536)) . '"}';
+	my $large = answers('a 64 MiB manifest', 200, '', 'PATCH', $source, body => { dbtConnection => { type => 'manifest', hideRefreshButton => JSON::PP::false, manifest => $manifest } });
+	is($large->json && $large->json->{results}{type}, 'manifest', 'is stored');
+	is(request('the manifest', 'GET', $source)->json->{results}{dbtConnection}{manifest} eq $manifest, 1, 'and read again');
+	answers('too large', 413, 'PayloadTooLargeError', 'PATCH', $source, body => '{"name": "' . ('x' x ($limit + 1)) . '"}');
+
+	# garbage, pipelined behind a request
+	for my $garbage ("GARBAGE\r\n\r\n", "\0\x16\x03\x01" x 100, "GET / HTTP/9.9\r\n\r\n", "PATCH $source HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "POST $sources HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")
+	{
+		my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 5);
+		print $socket "GET $sources HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $viewer\r\n\r\n$garbage";
+		$socket->shutdown(1);
+		local $/;
+		my $reply = <$socket> // '';
+		unlike($reply, qr/at \S+ line \d+|DBD::Pg|SQLSTATE/, 'garbage gets no insight');
+	}
+	answers('and the next request is served', 200, '', 'GET', $sources);
+
+	# without PostgreSQL, and with it again
+	$node->safe_psql('postgres', "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator'");
+	answers('after broken connections', 200, '', 'GET', $sources);
+	$node->stop('fast');
+	my $down = answers('PostgreSQL is down', 503, 'ServiceUnavailableError', 'GET', $sources);
+	is($down->headers->header('Retry-After'), 1, 'try again');
+	unlike($down->body, qr/postgres|socket|sql/i, 'nothing about the database');
+	$node->start;
+	answers('and up again', 200, '', 'GET', $sources);
+
+	# in the middle of a request: it waits for a lock when its backend goes
+	my $holder = "BEGIN; SELECT FROM dbt.project_dbt_sources WHERE name <> '' FOR UPDATE; SELECT pg_sleep(60);";
+	my $held = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $holder ], '>&', '/dev/null';
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+	my $code;
+	my $cut = $agent->start_p($agent->build_tx('PATCH', "http://127.0.0.1:$port$source", { Authorization => "Bearer $manager" }, '{"name": "cut"}'))
+	  ->then(sub { $code = $_[0]->res->code });
+	my $killer = IPC::Run::start [ 'bash', '-c', "until [ \"\$(psql -XAtq -d '" . $node->connstr('postgres') .
+		  "' -c \"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator' AND wait_event_type = 'Lock'\")\" = 1 ]; do sleep 0.1; done" ];
+	$cut->wait;
+	$killer->finish;
+	is($code, 503, 'its backend ends in the middle of a request');
+	$node->safe_psql('postgres', "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+	$held->finish;
+	is($node->safe_psql('postgres', "SELECT count(*) FROM dbt.project_dbt_sources WHERE name = 'cut'"), 0, 'and nothing was written');
+
+	# a lock that isn't free in time
+	$node->safe_psql('postgres', "ALTER ROLE authenticator SET lock_timeout = '200ms'; SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator'");
+	$held = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $holder ], '>&', '/dev/null';
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+	answers('a lock timeout', 503, 'ServiceUnavailableError', 'PATCH', $source, body => { name => 'x' });
+	$node->safe_psql('postgres', "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'; ALTER ROLE authenticator SET lock_timeout = '5s'");
+	$held->finish;
+
+	is($json->encode(answers('delete', 200, '', 'DELETE', $source)->json), '{"status":"ok"}', 'deleted');
+}
+
+# every answer is what the contract says
+my $checked = '';
+IPC::Run::run [ 'python3', "$ENV{TESTDIR}/test/http/validate.py", "$ENV{TESTDIR}/test/openapi/update-dbt-source.yaml" ], '<', $responses, '>&', \$checked;
+my $expected = () = slurp_file($responses) =~ /\n/g;
+is($checked, "$expected checked\n", 'every answer is valid by the contract');
+
+# malformed bodies, and secrets, are in no log
+unlike(slurp_file($_), qr/sesame|personal_access_token/, "no secret in $_") for $node->logfile, "$folder/proxy.log", "$folder/nginx.log";
+unlike(slurp_file($node->logfile), qr/22P02|invalid input syntax for type json/, 'malformed JSON is in no log');
+
+done_testing();
