@@ -9,6 +9,7 @@ use IPC::Run;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
 use Mojo::JWT;
+use Mojo::Message::Response;
 use Mojo::UserAgent;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -95,10 +96,21 @@ sub request
 	my $token = exists $more{token} ? $more{token} : $manager;
 	$headers{Authorization} = "Bearer $token" if defined $token;
 	my $body = ref $more{body} ? $json->encode($more{body}) : $more{body};
-	my $response = $agent->start($agent->build_tx($method, "http://127.0.0.1:$port$path", \%headers, $body // ()))->res;
+	my $response = length($body // '') > 1_000_000 ? curl($method, $path, \%headers, $body) :
+	  $agent->start($agent->build_tx($method, "http://127.0.0.1:$port$path", \%headers, $body // ()))->res;
 	append_to_file($responses, $json->encode({ name => "$port: $name", method => $method, path => $path, status => ($response->code // 0) + 0,
 			type => $response->headers->content_type // '', body => $response->text // '' }) . "\n") if $method ne 'HEAD';
 	return $response;
+}
+
+# Mojo::UserAgent takes half a minute to send what curl sends in a second
+sub curl
+{
+	my ($method, $path, $headers, $body) = @_;
+	my $file = write_file('body', $body);
+	my ($out) = run_command([ 'curl', '-s', '-i', '-X', $method, '-H', 'Expect:', (map { ('-H', "$_: $headers->{$_}") } keys %$headers),
+			'--data-binary', "\@$file", "http://127.0.0.1:$port$path" ]);
+	return Mojo::Message::Response->new->parse("$out\n");
 }
 
 sub answers
@@ -188,11 +200,13 @@ for my $front ('the proxy', 'nginx')
 	my $result = request('after them', 'GET', $source)->json->{results};
 	is($result->{dbtConnection}{branch}, $result->{name}, 'the last one is there, whole');
 
-	# large
-	my $manifest = '{"a": "' . ('0123456789abcdef' x (64 * 65536)) . '"}';
-	my $large = answers('a 64 MiB manifest', 200, '', 'PATCH', $source, body => { dbtConnection => { type => 'manifest', hideRefreshButton => JSON::PP::false, manifest => $manifest } });
-	is($large->json && $large->json->{results}{type}, 'manifest', 'is stored');
-	is(request('the manifest', 'GET', $source)->json->{results}{dbtConnection}{manifest} eq $manifest, 1, 'and read again');
+	# large; a pure Perl parser isn't
+	my $escaped = '{\"a\": \"' . ('0123456789abcdef' x (64 * 65536)) . '\"}';
+	my $large = answers('a 64 MiB manifest', 200, '', 'PATCH', $source,
+		body => qq({"dbtConnection": {"type": "manifest", "hideRefreshButton": false, "manifest": "$escaped"}}));
+	is($large->json('/results/type'), 'manifest', 'is stored');
+	my ($manifest) = run_command([ 'curl', '-s', '-H', "Authorization: Bearer $manager", "http://127.0.0.1:$port$source" ]);
+	cmp_ok(index($manifest, qq("manifest": "$escaped")), '>', 0, 'and read again');
 	answers('too large', 413, 'PayloadTooLargeError', 'PATCH', $source, body => '{"name": "' . ('x' x ($limit + 1)) . '"}');
 
 	# garbage, pipelined behind a request
