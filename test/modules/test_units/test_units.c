@@ -2,12 +2,21 @@
  *
  * test_units.c
  *		Parts of the extension by themselves: A256CBC-HS512 with a given key and
- *		IV, for published test vectors, and the masking of a text.
+ *		IV, for published test vectors; the masking of a text; and for the
+ *		benchmark, how long an envelope takes.
  *
  *-------------------------------------------------------------------------
  */
+#include "postgres.h"
+
+#include <sys/resource.h>
+
 #include "../../../src/aead.c"
+#include "../../../src/base64url.c"
+#include "../../../src/envelope.c"
 #include "../../../src/extension.c"
+#include "../../../src/json.c"
+#include "../../../src/keyring.c"
 #include "../../../src/mask.c"
 #include "../../../src/pgcrypto.c"
 #include "../../../src/variants.c"
@@ -17,6 +26,7 @@ PG_MODULE_MAGIC;
 PG_FUNCTION_INFO_V1(test_aead_encrypt);
 PG_FUNCTION_INFO_V1(test_aead_decrypt);
 PG_FUNCTION_INFO_V1(test_mask);
+PG_FUNCTION_INFO_V1(test_envelope_cpu);
 
 /*
  * test_aead_encrypt(key, iv, aad, plaintext bytea) returns bytea
@@ -76,4 +86,39 @@ test_mask(PG_FUNCTION_ARGS)
 	if (found != (strcmp(masked, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0))
 		elog(ERROR, "HasSecrets() and MaskSecrets() disagree");
 	PG_RETURN_TEXT_P(cstring_to_text(masked));
+}
+
+/*
+ * test_envelope_cpu(count integer, plaintext bytea) returns float8
+ *
+ * Microseconds of CPU time that it takes to seal and open an envelope.
+ */
+Datum
+test_envelope_cpu(PG_FUNCTION_ARGS)
+{
+	int			count = PG_GETARG_INT32(0);
+	bytea	   *plaintext = PG_GETARG_BYTEA_P(1);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "envelope", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(cxt);
+	Keyring    *keyring = palloc0(offsetof(Keyring, keys) + sizeof(Key));
+	struct rusage before,
+				after;
+
+	keyring->nkeys = 1;
+	keyring->keys[0].kid = pstrdup("2026-01-01-000000000000");
+	MemoryContextSwitchTo(AllocSetContextCreate(cxt, "round", ALLOCSET_DEFAULT_SIZES));
+	getrusage(RUSAGE_SELF, &before);
+	for (int i = 0; i < count; i++)
+	{
+		const char *why;
+		text	   *envelope = SealEnvelope(&keyring->keys[0], "project/source", plaintext);
+
+		if (OpenEnvelope(keyring, "project/source", envelope, &why) == NULL)
+			elog(ERROR, "%s", why);
+		MemoryContextReset(CurrentMemoryContext);
+	}
+	getrusage(RUSAGE_SELF, &after);
+	MemoryContextSwitchTo(caller);
+	PG_RETURN_FLOAT8(((after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1e6 +
+					  after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_stime.tv_usec) / count);
 }

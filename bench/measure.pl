@@ -1,0 +1,285 @@
+# The figures of bench/README.md.  The contenders of a ratio take turns, and
+# each figure is the median of its rounds.
+use strict;
+use warnings;
+
+use DBI;
+use DBD::Pg qw(:pg_types);
+use File::Basename qw(dirname);
+use File::Temp qw(tempdir);
+use Time::HiRes qw(time sleep);
+
+my $bench = dirname(__FILE__);
+my $folder = tempdir(CLEANUP => 1);
+my $port = $ENV{PGPORT};
+my (@ratios, @raw);
+my %only = map { $_ => 1 } @ARGV;
+
+sub wanted { my ($name) = @_; return !%only || $only{$name} }
+sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[ $#sorted / 2 ] }
+sub uuid_of { return sprintf '%08d-0000-4000-8000-%012d', @_ }
+sub connect_db { return DBI->connect('dbi:Pg:', '', '', { RaiseError => 1, PrintError => 0, AutoCommit => 1, @_ }) }
+
+sub ratio
+{
+	my ($name, $measured, $against, $reach, $reached) = @_;
+	push @ratios, [ $name, sprintf('%.2f', $measured / $against), $reach, $reached->($measured / $against) ? 'yes' : 'no' ];
+}
+sub at_most { my ($limit) = @_; return sub { $_[0] <= $limit } }
+sub at_least { my ($limit) = @_; return sub { $_[0] >= $limit } }
+sub raw { push @raw, [@_] }
+
+# the mean time of a statement in microseconds, by pgbench
+sub pgbench
+{
+	my ($script, %options) = @_;
+	my $statements = () = $script =~ /;$/mg;
+	my $file = "$folder/script" . ($options{id} // '');
+	open my $fh, '>', $file or die $!;
+	print $fh $script;
+	close $fh;
+	my @variables = map { "-D '$_=$options{variables}{$_}'" } sort keys %{ $options{variables} // {} };
+	my $command = "PGOPTIONS='-c synchronous_commit=off' pgbench -n -M prepared -c 1 " . ($options{seconds} ? "-T $options{seconds}" : "-t $options{transactions}") . " @variables -f $file 2>&1";
+	return sub {
+		my $out = `$command`;
+		my ($latency) = $out =~ /latency average = ([\d.]+) ms/ or die $out;
+		my ($tps) = $out =~ /tps = ([\d.]+)/;
+		return wantarray ? ($latency * 1000 / $statements, $tps * $statements) : $latency * 1000 / $statements;
+	};
+}
+
+# contenders take turns; the median of each
+sub take_turns
+{
+	my ($rounds, %contenders) = @_;
+	my %times;
+	for my $round (1 .. $rounds)
+	{
+		push @{ $times{$_} }, scalar $contenders{$_}->() for sort keys %contenders;
+	}
+	return map { $_ => median(@{ $times{$_} }) } keys %times;
+}
+
+sub value { my ($sql, @args) = @_; my $db = connect_db(); my ($value) = $db->selectrow_array($sql, {}, @args); return $value }
+sub quoted { my ($json) = @_; $json =~ s/'/'\\''/g; return $json }
+
+system("psql -XAtq -v ON_ERROR_STOP=1 -f $bench/setup.sql >/dev/null 2>$folder/err") == 0 or die `cat $folder/err`;
+my %body = map { $_ => value("SELECT jsonb_build_object('name', ?::text, 'dbtConnection', connection('main'))", $_) } 'one', 'two';
+my $source = sub { value('SELECT project_dbt_source_uuid FROM project_dbt_sources WHERE project_uuid = ? AND NOT is_primary AND precedence = ?', uuid_of(1, $_[0]), $_[1] // 1) };
+my $envelope = value('SELECT dbt_connection FROM floor_sources WHERE project_uuid = ? AND NOT is_primary', uuid_of(1, 0));
+raw('connection, bytes', length value("SELECT connection('main')"));
+raw('stored, bytes', length $envelope);
+
+# statements that are measured, each with two names in turn
+sub patch
+{
+	my ($project, $source, $id) = @_;
+	return join '', map { "SELECT update_project_dbt_source('$project', '$source', :$_);\n" } 'one', 'two';
+}
+sub floor
+{
+	my ($project, $source) = @_;
+	return join '', map {
+		"UPDATE floor_sources SET name = :$_, dbt_connection_type = :type, dbt_connection = :envelope, updated_at = now()
+		WHERE project_uuid = '$project' AND project_dbt_source_uuid = '$source'
+		RETURNING project_dbt_source_uuid, name, is_primary, precedence, dbt_connection_type;\n"
+	} 'one', 'two';
+}
+my %floor_variables = (one => 'one', two => 'two', type => 'github', envelope => $envelope);
+my ($project, $first) = (uuid_of(1, 0), $source->(0));
+my $round_trip = pgbench("SELECT 1;\n", transactions => 10000, id => 'rt');
+
+if (wanted('patch'))
+{
+	my $peer = sub {
+		my ($n, $options) = @_;
+		my ($p, $s) = (uuid_of(1, $n), uuid_of(2, $n));
+		return pgbench(join('', map { "SELECT peer_update('$p', '$s', :$_, '$options');\n" } 'one', 'two'),
+			transactions => $n ? 1500 : 300, variables => \%body, id => "peer$n");
+	};
+	my %time = take_turns(9,
+		'round trip' => $round_trip,
+		patch => pgbench(patch($project, $first), transactions => 3000, variables => \%body, id => 'patch'),
+		'patch, floor' => pgbench(floor($project, $first), transactions => 3000, variables => \%floor_variables, id => 'floor'),
+		rename => pgbench(join('', map { "SELECT update_project_dbt_source('$project', '$first', :$_);\n" } 'one', 'two'),
+			transactions => 3000, variables => { one => '{"name": "one"}', two => '{"name": "two"}' }, id => 'rename'),
+		'rename, floor' => pgbench(join('', map {
+					"UPDATE floor_sources SET name = :$_, updated_at = now()
+					WHERE project_uuid = '$project' AND project_dbt_source_uuid = '$first'
+					RETURNING project_dbt_source_uuid, name, is_primary, precedence, dbt_connection_type;\n"
+				} 'one', 'two'), transactions => 3000, variables => { one => 'one', two => 'two' }, id => 'renamefloor'),
+		'peer' => $peer->(0, ''),
+		'peer, tuned' => $peer->(1, 's2k-mode=0, cipher-algo=aes256'));
+	raw("$_, microseconds", sprintf '%.1f', $time{$_}) for sort keys %time;
+	my $server = sub { $time{ $_[0] } - $time{'round trip'} };
+	ratio('patch / floor', $time{patch}, $time{'patch, floor'}, '<= 1.4', at_most(1.4));
+	ratio('rename / floor', $time{rename}, $time{'rename, floor'}, '<= 1.3', at_most(1.3));
+	ratio('peer / patch, server time', $server->('peer'), $server->('patch'), '>= 8', at_least(8));
+	ratio('peer, tuned / patch, server time', $server->('peer, tuned'), $server->('patch'), '>= 1.5', at_least(1.5));
+}
+
+if (wanted('crypto'))
+{
+	my $module = "$bench/../test/modules/test_units/test_units.so";
+	my $db = connect_db();
+	$db->do("CREATE FUNCTION envelope_cpu(integer, bytea) RETURNS float8 AS '$module', 'test_envelope_cpu' LANGUAGE C STRICT");
+	my %time = take_turns(5,
+		ours => sub { ($db->selectrow_array(q{SELECT envelope_cpu(20000, convert_to(rpad(connection('main')::text, 600), 'UTF8'))}))[0] },
+		node => sub { my $out = `node $bench/crypto.js`; $out + 0 });
+	raw('decrypt and encrypt 600 bytes, microseconds of CPU', sprintf '%.1f', $time{ours});
+	raw('the same in Node, microseconds of CPU', sprintf '%.1f', $time{node});
+	ratio('Node / crypto, CPU', $time{node}, $time{ours}, '>= 100', at_least(100));
+}
+
+# the most memory that a backend had while it did something, in kB above what it had before
+sub peak_memory
+{
+	my ($db, $work) = @_;
+	my $status = sub { my ($name) = @_; open my $fh, '<', "/proc/$db->{pg_pid}/status" or die $!; return (map { /^$name:\s+(\d+)/ } <$fh>)[0] };
+	open my $fh, '>', "/proc/$db->{pg_pid}/clear_refs" or die $!;
+	print $fh '5';
+	close $fh;
+	my $before = $status->('VmRSS') - $status->('RssShmem');
+	my $shared = $status->('RssShmem');
+	my $start = time;
+	$work->();
+	my $elapsed = time - $start;
+	return ($elapsed, $status->('VmHWM') - $before - $status->('RssShmem'));
+}
+
+if (wanted('list'))
+{
+	for my $n (10, 1000, 100000)
+	{
+		my ($ours, $floor) = (connect_db(), connect_db());
+		my $project = uuid_of(3, $n);
+		my $repeat = $n == 10 ? 500 : $n == 1000 ? 20 : 1;
+		my $list = $ours->prepare('SELECT list_project_dbt_sources(?)');
+		my $plain = $floor->prepare(q{SELECT jsonb_agg(jsonb_build_object('projectDbtSourceUuid', project_dbt_source_uuid, 'name', name, 'isPrimary', is_primary,
+			'precedence', precedence, 'hasCredentialError', dbt_connection IS NULL, 'type', dbt_connection_type, 'repository', 'acme/jaffle-shop'::text,
+			'branch', 'main'::text, 'projectSubPath', '/dbt'::text) ORDER BY precedence, name) FROM floor_sources WHERE project_uuid = ?});
+		my $run = sub { my ($sth) = @_; return sub { my $start = time; for (1 .. $repeat) { $sth->execute($project); $sth->fetchall_arrayref } return (time - $start) / $repeat * 1e6 } };
+		my %time = take_turns($n == 100000 ? 3 : 7, ours => $run->($list), plain => $run->($plain));
+		raw("list of $n, microseconds", sprintf '%.0f', $time{ours});
+		raw("list of $n, plain, microseconds", sprintf '%.0f', $time{plain});
+		my (undef, $memory) = peak_memory($ours, $run->($list));
+		raw("list of $n, peak memory, kB", $memory);
+		ratio("list of $n / plain", $time{ours}, $time{plain}, '<= 4', at_most(4));
+	}
+}
+
+if (wanted('manifest'))
+{
+	my $project = uuid_of(3, 1);
+	for my $size (1, 16, 64)
+	{
+		# quotes and all, as a manifest is
+		my $manifest = ('{\"name\": \"model\", \"columns\": [1, 2]}, ' x ($size * 1024 * 1024 / 40));
+		my $body = qq({"type": "manifest", "hideRefreshButton": false, "manifest": "$manifest"});
+		my (%time, %memory);
+		for my $round (1 .. $size == 64 ? 3 : 5)
+		{
+			for my $case (['ours', "SELECT set_project_dbt_connection('$project', ?)"], ['plain', 'UPDATE documents SET doc = ?::jsonb'])
+			{
+				my ($name, $sql) = @$case;
+				my $db = connect_db();
+				my $sth = $db->prepare($sql);
+				$db->do('SET synchronous_commit = off');
+				my ($elapsed, $memory) = peak_memory($db, sub { $sth->execute($body) });
+				push @{ $time{$name} }, $elapsed;
+				push @{ $memory{$name} }, $memory * 1024 / length $body;
+			}
+		}
+		raw("manifest of $size MiB, milliseconds", sprintf '%.0f', 1000 * median(@{ $time{ours} }));
+		raw("manifest of $size MiB, plain, milliseconds", sprintf '%.0f', 1000 * median(@{ $time{plain} }));
+		raw("manifest of $size MiB, plain, peak memory / document", sprintf '%.1f', median(@{ $memory{plain} }));
+		ratio("manifest of $size MiB / plain", median(@{ $time{ours} }), median(@{ $time{plain} }), '<= 2', at_most(2));
+		ratio("manifest of $size MiB, peak memory / document", median(@{ $memory{ours} }), 1, '<= 6', at_most(6));
+	}
+}
+
+# several pgbench processes at once, each with a script of its own; statements a second in all
+sub at_once
+{
+	my (@runs) = @_;
+	return sub {
+		my @pipes = map {
+			my $run = $_;
+			open my $fh, '-|' or do { my (undef, $tps) = $run->(); print $tps; close STDOUT; require POSIX; POSIX::_exit(0) };
+			$fh;
+		} @runs;
+		my $sum = 0;
+		$sum += <$_> for @pipes;
+		return $sum;
+	};
+}
+
+if (wanted('clients'))
+{
+	for my $case ([1, 0], [4, 0], [16, 0], [16, 1])
+	{
+		my ($clients, $one_project) = @$case;
+		my $at = sub { my ($i) = @_; return $one_project ? (uuid_of(1, 100), $source->(100, $i + 1)) : (uuid_of(1, $i), $source->($i)) };
+		my %bodies = map { my $i = $_; ($i => { map { ($_ => $body{$_} =~ s/"name": "(\w+)"/"name": "$1 $i"/r) } keys %body }) } 0 .. $clients - 1;
+		my %rate = take_turns(3,
+			ours => at_once(map { pgbench(patch($at->($_)), seconds => 2, variables => $bodies{$_}, id => "p$_") } 0 .. $clients - 1),
+			floor => at_once(map { pgbench(floor($at->($_)), seconds => 2, variables => { %floor_variables, one => "one $_", two => "two $_" }, id => "f$_") } 0 .. $clients - 1));
+		my $name = "$clients clients" . ($one_project ? ' on one project' : '');
+		raw("$name, patches a second", sprintf '%.0f', $rate{ours});
+		raw("$name, floor, updates a second", sprintf '%.0f', $rate{floor});
+		ratio("$name / floor", $rate{ours}, $rate{floor}, '>= 0.8', at_least(0.8));
+	}
+}
+
+if (wanted('first'))
+{
+	my $first_call = sub {
+		my ($sql, @args) = @_;
+		return sub {
+			my $db = connect_db();
+			my $start = time;
+			$db->selectrow_array($sql, {}, @args);
+			return (time - $start) * 1e6;
+		};
+	};
+	my %time = take_turns(41,
+		ours => $first_call->('SELECT update_project_dbt_source(?, ?, ?)', $project, $first, $body{one}),
+		floor => $first_call->('UPDATE floor_sources SET name = ?, dbt_connection = ? WHERE project_uuid = ? AND project_dbt_source_uuid = ? RETURNING name',
+			'one', $envelope, $project, $first));
+	raw('first patch of a session, microseconds', sprintf '%.0f', $time{ours});
+	raw('first bare update of a session, microseconds', sprintf '%.0f', $time{floor});
+	push @ratios, [ 'first call, milliseconds more', sprintf('%.2f', ($time{ours} - $time{floor}) / 1000), '<= 2', $time{ours} - $time{floor} <= 2000 ? 'yes' : 'no' ];
+}
+
+if (wanted('rotation'))
+{
+	my $db = connect_db();
+	my $patch = pgbench(patch($project, $first), transactions => 3000, variables => \%body, id => 'patch');
+	my $alone = median(map { scalar $patch->() } 1 .. 3);
+	$db->do('SELECT rotate_encryption_key()');
+	my ($rows, $start) = (0, time);
+	pipe my $read, my $write or die $!;
+	my $child = fork // die $!;
+	if (!$child)
+	{
+		my $beside = pgbench(patch($project, $first), transactions => 3000, variables => \%body, id => 'beside');
+		print $write median(map { scalar $beside->() } 1 .. 3);
+		close $write;
+		require POSIX;
+		POSIX::_exit(0);
+	}
+	close $write;
+	while ((my $moved = $db->selectrow_array('SELECT reencrypt_dbt_connections()')) > 0) { $rows += $moved }
+	my $elapsed = time - $start;
+	my $beside = <$read>;
+	waitpid $child, 0;
+	raw('re-encrypted rows', $rows);
+	raw('re-encrypted rows a second', sprintf '%.0f', $rows / $elapsed);
+	raw('patch, microseconds', sprintf '%.1f', $alone);
+	raw('patch beside it, microseconds', sprintf '%.1f', $beside);
+}
+
+print "\n";
+printf "%-45s %8s %8s %8s\n", @$_ for [ 'ratio', 'figure', 'reach', 'reached' ], @ratios;
+print "\n";
+printf "%-60s %12s\n", @$_ for @raw;
