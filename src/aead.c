@@ -12,6 +12,7 @@
 
 #include "aead.h"
 #include "compat.h"
+#include "json.h"
 #include "pgcrypto.h"
 
 #define AES_BLOCK_LEN 16
@@ -25,16 +26,6 @@ MakeBytea(const void *bytes, Size len)
 	SET_VARSIZE(result, VARHDRSZ + len);
 	memcpy(VARDATA(result), bytes, len);
 	return result;
-}
-
-/*
- * Wipe and free.
- */
-void
-WipeBytea(bytea *bytes)
-{
-	explicit_bzero(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
-	pfree(bytes);
 }
 
 /*
@@ -85,7 +76,8 @@ TagsAreEqual(const uint8 *a, const uint8 *b)
  * Encrypt and authenticate.
  *
  * key has AEAD_KEY_LEN bytes, iv AEAD_IV_LEN; the ciphertext is returned and
- * AEAD_TAG_LEN bytes go to tag.  RFC 7518, section 5.2.2.1.
+ * AEAD_TAG_LEN bytes go to tag.  The plaintext is wiped and freed as soon as
+ * that is done.  RFC 7518, section 5.2.2.1.
  */
 bytea *
 AeadEncrypt(const uint8 *key, bytea *iv, const char *aad, Size aad_len,
@@ -95,6 +87,7 @@ AeadEncrypt(const uint8 *key, bytea *iv, const char *aad, Size aad_len,
 	bytea	   *ciphertext = AesCbcEncrypt(plaintext, enc_key, iv);
 
 	WipeBytea(enc_key);
+	WipeBytea(plaintext);
 	ComputeTag(key, iv, aad, aad_len, ciphertext, tag);
 	return ciphertext;
 }

@@ -18,6 +18,5 @@ extern bytea *AeadEncrypt(const uint8 *key, bytea *iv, const char *aad, Size aad
 						  bytea *plaintext, uint8 *tag);
 extern bytea *AeadDecrypt(const uint8 *key, bytea *iv, const char *aad, Size aad_len,
 						  bytea *ciphertext, const uint8 *tag);
-extern void WipeBytea(bytea *bytes);
 
 #endif							/* DBT_SOURCES_AEAD_H */

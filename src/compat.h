@@ -27,11 +27,4 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* PostgreSQL 18 reads and writes base64 through unsigned bytes. */
-#if PG_VERSION_NUM >= 180000
-#define BASE64_BYTES(p) ((uint8 *) (p))
-#else
-#define BASE64_BYTES(p) ((char *) (p))
-#endif
-
 #endif							/* DBT_SOURCES_COMPAT_H */

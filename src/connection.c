@@ -55,23 +55,8 @@ text *
 SealConnection(Jsonb *connection, const Source *source)
 {
 	const Key  *key = HoldActiveKey();
-	Size		len;
-	char	   *json = JsonToUtf8(connection, &len);
-	bytea	   *plaintext;
-	text	   *envelope;
 
-	if (len > MaxAllocSize - VARHDRSZ)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("dbtConnection is too large to be stored")));
-	plaintext = palloc(VARHDRSZ + len);
-	SET_VARSIZE(plaintext, VARHDRSZ + len);
-	memcpy(VARDATA(plaintext), json, len);
-	explicit_bzero(json, len);
-	pfree(json);
-	envelope = SealEnvelope(key, RowSubject(source), plaintext);
-	WipeBytea(plaintext);
-	return envelope;
+	return SealEnvelope(key, RowSubject(source), JsonToBytea(connection));
 }
 
 /*
@@ -79,10 +64,12 @@ SealConnection(Jsonb *connection, const Source *source)
  *
  * Returns NULL, and in *why a sentence that tells the reason, if the bytes
  * that are stored are not a connection that was encrypted for this row with a
- * key of the keyring, which may be NULL.
+ * key of the keyring, which may be NULL.  Unless the envelope is to be kept, it
+ * is freed before the connection is parsed: both may be large.
  */
 Jsonb *
-OpenConnection(const Source *source, const Keyring *keyring, const char **why)
+OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
+			   const char **why)
 {
 	bytea	   *plaintext;
 	Jsonb	   *connection;
@@ -95,8 +82,12 @@ OpenConnection(const Source *source, const Keyring *keyring, const char **why)
 	plaintext = OpenEnvelope(keyring, RowSubject(source), source->envelope, why);
 	if (plaintext == NULL)
 		return NULL;
-	connection = JsonFromUtf8(VARDATA_ANY(plaintext), VARSIZE_ANY_EXHDR(plaintext));
-	WipeBytea(plaintext);
+	if (!keep_envelope)
+	{
+		pfree(source->envelope);
+		source->envelope = NULL;
+	}
+	connection = JsonFromBytea(plaintext);
 	if (connection != NULL && ConnectionVariant(connection) == VARIANT_UNKNOWN)
 	{
 		WipeJsonb(connection);
@@ -114,13 +105,13 @@ OpenConnection(const Source *source, const Keyring *keyring, const char **why)
  * The stored connection, or NULL if there is none or it can't be decrypted.
  */
 Jsonb *
-StoredConnection(const Source *source)
+StoredConnection(Source *source)
 {
 	const char *why;
 
 	if (source->envelope == NULL)
 		return NULL;
-	return OpenConnection(source, GetKeyring(DEBUG1), &why);
+	return OpenConnection(source, GetKeyring(DEBUG1), false, &why);
 }
 
 /*
@@ -130,7 +121,7 @@ StoredConnection(const Source *source)
  * Errors: XX001 if it can't be decrypted; 55000 without a usable keyring.
  */
 Jsonb *
-RequireConnection(const Source *source)
+RequireConnection(Source *source)
 {
 	const char *why = "There is none.";
 	Jsonb	   *connection = NULL;
@@ -138,7 +129,7 @@ RequireConnection(const Source *source)
 	if (source->envelope == NULL && IsPrimary(source))
 		return NULL;
 	if (source->envelope != NULL)
-		connection = OpenConnection(source, GetKeyring(ERROR), &why);
+		connection = OpenConnection(source, GetKeyring(ERROR), false, &why);
 	if (connection == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),

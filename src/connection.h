@@ -18,9 +18,9 @@
 
 extern Variant ConnectionVariant(Jsonb *connection);
 extern text *SealConnection(Jsonb *connection, const Source *source);
-extern Jsonb *OpenConnection(const Source *source, const Keyring *keyring,
-							 const char **why);
-extern Jsonb *StoredConnection(const Source *source);
-extern Jsonb *RequireConnection(const Source *source);
+extern Jsonb *OpenConnection(Source *source, const Keyring *keyring,
+							 bool keep_envelope, const char **why);
+extern Jsonb *StoredConnection(Source *source);
+extern Jsonb *RequireConnection(Source *source);
 
 #endif							/* DBT_SOURCES_CONNECTION_H */

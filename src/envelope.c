@@ -80,8 +80,8 @@ EnvelopePrefix(const char *kid)
 }
 
 /*
- * Encrypt plaintext with key for the row that subject names.  RFC 7516,
- * section 5.1.
+ * Encrypt plaintext, which is wiped and freed, with key for the row that subject
+ * names.  RFC 7516, section 5.1.
  *
  * Errors: 54000 if the result would exceed PostgreSQL's limit for a value.
  */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * json.c
- *		Small steps over jsonb that PostgreSQL's API leaves to its callers.
+ *		Small steps over jsonb that PostgreSQL's API leaves to its callers, and
+ *		the wiping of what may hold secrets.
  *
  *-------------------------------------------------------------------------
  */
@@ -154,37 +155,23 @@ JsonPushInteger(JsonbParseState **state, const char *key, int64 value)
 }
 
 /*
- * Parse JSON text in UTF-8, whatever the database's encoding is.
+ * Parse a terminated string, which is wiped and freed, in the database's
+ * encoding.  NULL for what jsonb_in() refuses.
  *
- * Returns NULL for what is not JSON or can't be jsonb here.  jsonb_in() would
- * report that with the text in the error's context, and the text may be a
- * key or a connection.  Only parsing happens inside the PG_TRY, which holds no
- * lock, buffer or catalog reference, so nothing is left behind without a
- * subtransaction.
+ * It would report that with the text in the error's context, and the text may
+ * be a key or a connection.  Only parsing happens inside the PG_TRY, which
+ * holds no lock, buffer or catalog reference, so nothing is left behind without
+ * a subtransaction.
  */
-Jsonb *
-JsonFromUtf8(const char *text, Size len)
+static Jsonb *
+ParseJson(char *text)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Jsonb	   *volatile json = NULL;
 
-	if (memchr(text, '\0', len) != NULL ||
-		!pg_verify_mbstr(PG_UTF8, text, len, true))
-		return NULL;
-
 	PG_TRY();
 	{
-		char	   *terminated = pnstrdup(text, len);
-		char	   *server = pg_any_to_server(terminated, len, PG_UTF8);
-
-		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(server)));
-		if (server != terminated)
-		{
-			explicit_bzero(server, strlen(server));
-			pfree(server);
-		}
-		explicit_bzero(terminated, len);
-		pfree(terminated);
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	}
 	PG_CATCH();
 	{
@@ -200,24 +187,94 @@ JsonFromUtf8(const char *text, Size len)
 	}
 	PG_END_TRY();
 
+	explicit_bzero(text, strlen(text));
+	pfree(text);
 	return json;
 }
 
 /*
- * The JSON text of a document in UTF-8, palloc'd; its length goes to *len.
- *
- * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value.
+ * The terminated string in the database's encoding, or NULL for what is not
+ * text in UTF-8, or has characters that the database's encoding lacks.
  */
-char *
-JsonToUtf8(Jsonb *json, Size *len)
+static char *
+TextFromUtf8(const char *text, Size len)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	char	   *terminated;
 	char	   *volatile server = NULL;
-	char	   *utf8;
+
+	if (memchr(text, '\0', len) != NULL ||
+		!pg_verify_mbstr(PG_UTF8, text, len, true))
+		return NULL;
+	terminated = MemoryContextAllocHuge(caller, len + 1);
+	memcpy(terminated, text, len);
+	terminated[len] = '\0';
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return terminated;
 
 	PG_TRY();
 	{
-		server = JsonbToCString(NULL, &json->root, VARSIZE(json));
+		server = pg_any_to_server(terminated, len, PG_UTF8);
+	}
+	PG_CATCH();
+	{
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		server = NULL;
+	}
+	PG_END_TRY();
+	if (server != terminated)
+	{
+		explicit_bzero(terminated, len);
+		pfree(terminated);
+	}
+	return server;
+}
+
+/*
+ * Parse JSON text in UTF-8, whatever the database's encoding is.
+ *
+ * Returns NULL for what is not JSON or can't be jsonb here.
+ */
+Jsonb *
+JsonFromUtf8(const char *text, Size len)
+{
+	char	   *server = TextFromUtf8(text, len);
+
+	return server == NULL ? NULL : ParseJson(server);
+}
+
+/*
+ * The same of a bytea, which is wiped and freed before it is parsed.
+ */
+Jsonb *
+JsonFromBytea(bytea *utf8)
+{
+	char	   *server = TextFromUtf8(VARDATA_ANY(utf8), VARSIZE_ANY_EXHDR(utf8));
+
+	WipeBytea(utf8);
+	return server == NULL ? NULL : ParseJson(server);
+}
+
+/*
+ * The JSON text of a document in UTF-8.
+ *
+ * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value.
+ */
+bytea *
+JsonToBytea(Jsonb *json)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	StringInfoData text;
+	char	   *utf8;
+
+	initStringInfo(&text);
+	appendStringInfoSpaces(&text, VARHDRSZ);
+	PG_TRY();
+	{
+		(void) JsonbToCString(&text, &json->root, VARSIZE(json));
 	}
 	PG_CATCH();
 	{
@@ -231,15 +288,31 @@ JsonToUtf8(Jsonb *json, Size *len)
 	}
 	PG_END_TRY();
 
-	*len = strlen(server);
-	utf8 = pg_server_to_any(server, *len, PG_UTF8);
-	if (utf8 != server)
+	SET_VARSIZE(text.data, text.len);
+	utf8 = pg_server_to_any(text.data + VARHDRSZ, text.len - VARHDRSZ, PG_UTF8);
+	if (utf8 != text.data + VARHDRSZ)
 	{
-		explicit_bzero(server, *len);
-		pfree(server);
-		*len = strlen(utf8);
+		int			len = strlen(utf8);
+
+		explicit_bzero(text.data, text.len);
+		resetStringInfo(&text);
+		appendStringInfoSpaces(&text, VARHDRSZ);
+		appendBinaryStringInfo(&text, utf8, len);
+		SET_VARSIZE(text.data, text.len);
+		explicit_bzero(utf8, len);
+		pfree(utf8);
 	}
-	return utf8;
+	return (bytea *) text.data;
+}
+
+/*
+ * Wipe and free.
+ */
+void
+WipeBytea(bytea *bytes)
+{
+	explicit_bzero(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+	pfree(bytes);
 }
 
 /*

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * json.h
- *		Small steps over jsonb that PostgreSQL's API leaves to its callers.
+ *		Small steps over jsonb that PostgreSQL's API leaves to its callers, and
+ *		the wiping of what may hold secrets.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,7 +45,9 @@ extern void JsonPushBool(JsonbParseState **state, const char *key, bool value);
 extern void JsonPushInteger(JsonbParseState **state, const char *key, int64 value);
 
 extern Jsonb *JsonFromUtf8(const char *text, Size len);
-extern char *JsonToUtf8(Jsonb *json, Size *len);
+extern Jsonb *JsonFromBytea(bytea *utf8);
+extern bytea *JsonToBytea(Jsonb *json);
+extern void WipeBytea(bytea *bytes);
 extern void WipeJsonb(Jsonb *json);
 
 #endif							/* DBT_SOURCES_JSON_H */

@@ -163,13 +163,11 @@ WriteKeyringFile(const char *text, Size len)
 static void
 WriteKeySet(Jsonb *set)
 {
-	Size		len;
-	char	   *text = JsonToUtf8(set, &len);
+	bytea	   *text = JsonToBytea(set);
 
 	WipeJsonb(set);
-	WriteKeyringFile(text, len);
-	explicit_bzero(text, len);
-	pfree(text);
+	WriteKeyringFile(VARDATA(text), VARSIZE(text) - VARHDRSZ);
+	WipeBytea(text);
 }
 
 /*

@@ -48,9 +48,9 @@ typedef struct Batch
  * *why.
  */
 static text *
-ResealConnection(const Source *source, const char **why)
+ResealConnection(Source *source, const char **why)
 {
-	Jsonb	   *connection = OpenConnection(source, GetKeyring(ERROR), why);
+	Jsonb	   *connection = OpenConnection(source, GetKeyring(ERROR), true, why);
 	text	   *envelope;
 
 	if (connection == NULL)

@@ -166,7 +166,7 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
  * The summary of a source as it is stored.
  */
 static Jsonb *
-SummarizeStored(const Source *source)
+SummarizeStored(Source *source)
 {
 	Jsonb	   *connection = StoredConnection(source);
 	Jsonb	   *summary = MakeSummary(source, connection);

@@ -156,14 +156,14 @@ RefuseVariable(const JsonbValue *key)
 }
 
 static void
-ValidateVariable(const JsonbValue *variable, const char *path, Problems *problems)
+ValidateVariable(const JsonbValue *variable, const char *array_path, int index, Problems *problems)
 {
 	static const char *const required[] = {"key", "value"};
 	JsonbValue	value;
 
 	if (!JsonIsObject(variable))
 	{
-		AddProblem(problems, path, "must be an object with key and value");
+		AddProblem(problems, PathOfElement(array_path, index), "must be an object with key and value");
 		return;
 	}
 	for (size_t i = 0; i < lengthof(required); i++)
@@ -177,7 +177,7 @@ ValidateVariable(const JsonbValue *variable, const char *path, Problems *problem
 		else if (i == 0)
 			message = RefuseVariable(&value);
 		if (message != NULL)
-			AddProblem(problems, psprintf("%s.%s", path, required[i]), message);
+			AddProblem(problems, psprintf("%s.%s", PathOfElement(array_path, index), required[i]), message);
 	}
 }
 
@@ -191,16 +191,21 @@ ValidateElements(const Field *field, const JsonbValue *array, const char *path,
 	for (int i = 0; NextJsonMember(&members, &member); i++)
 	{
 		if (field->type == FIELD_ENVIRONMENT)
-			ValidateVariable(&member.value, PathOfElement(path, i), problems);
+			ValidateVariable(&member.value, path, i, problems);
 		else if (member.value.type != jbvString)
 			AddProblem(problems, PathOfElement(path, i), "must be a string");
 	}
 }
 
+static char *
+FieldPath(const Field *field)
+{
+	return psprintf("%s.%s", CONNECTION_PATH, field->name);
+}
+
 static void
 ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
 {
-	char	   *path = psprintf("%s.%s", CONNECTION_PATH, field->name);
 	const char *message = NULL;
 
 	switch (field->type)
@@ -225,9 +230,9 @@ ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
 			break;
 	}
 	if (message != NULL)
-		AddProblem(problems, path, message);
+		AddProblem(problems, FieldPath(field), message);
 	else if (field->type == FIELD_STRINGS || field->type == FIELD_ENVIRONMENT)
-		ValidateElements(field, value, path, problems);
+		ValidateElements(field, value, FieldPath(field), problems);
 }
 
 static bool
@@ -288,8 +293,7 @@ ValidateConnection(Jsonb *connection, Problems *problems)
 		if (JsonFind(&connection->root, field->name, &value))
 			ValidateField(field, &value, problems);
 		else if (FieldIsRequired(field, variant))
-			AddProblem(problems, psprintf("%s.%s", CONNECTION_PATH, field->name),
-					   "is required");
+			AddProblem(problems, FieldPath(field), "is required");
 	}
 }
 

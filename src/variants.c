@@ -29,6 +29,8 @@ static const char *const authorization_methods[] = {
  * field and a letter is a variant, in the order of the enum: 'r' required,
  * 'o' optional, '.' not known there (so stored, but withheld).
  */
+#define NAME(name) name, sizeof(name) - 1
+
 /* *INDENT-OFF* */
 const Field connection_fields[] = {
 	/*                                                          dbt
@@ -39,30 +41,30 @@ const Field connection_fields[] = {
 	 *                                                          |||||azure_devops
 	 *                                                          ||||||none
 	 *                                                          |||||||manifest */
-	{"type",                   FIELD_STRING,      TRAIT_NONE,     "rrrrrrrr", variant_names, NULL},
-	{"target",                 FIELD_STRING,      TRAIT_NONE,     "o.ooooo.", NULL, NULL},
-	{"environment",            FIELD_ENVIRONMENT, TRAIT_NONE,     "o.ooooo.", NULL, NULL},
-	{"selector",               FIELD_STRING,      TRAIT_NONE,     "o.ooooo.", NULL, NULL},
-	{"profiles_dir",           FIELD_STRING,      TRAIT_NONE,     "o.......", NULL, NULL},
-	{"project_dir",            FIELD_STRING,      TRAIT_NONE,     "o.......", NULL, NULL},
-	{"api_key",                FIELD_STRING,      TRAIT_SECRET,   ".r......", NULL, NULL},
-	{"environment_id",         FIELD_STRING,      TRAIT_NONE,     ".r......", NULL, NULL},
-	{"discovery_api_endpoint", FIELD_STRING,      TRAIT_HOST,     ".o......", NULL, NULL},
-	{"tags",                   FIELD_STRINGS,     TRAIT_NONE,     ".o......", NULL, NULL},
-	{"webhook_hmac_secret",    FIELD_STRING,      TRAIT_SECRET,   ".o......", NULL, NULL},
-	{"authorization_method",   FIELD_STRING,      TRAIT_NONE,     "..r.....", authorization_methods, NULL},
-	{"username",               FIELD_STRING,      TRAIT_NONE,     "....r...", NULL, NULL},
-	{"personal_access_token",  FIELD_STRING,      TRAIT_SECRET,   "..orrr..", NULL, NULL},
-	{"installation_id",        FIELD_STRING,      TRAIT_NONE,     "..o.....", NULL, NULL},
-	{"organization",           FIELD_STRING,      TRAIT_NONE,     ".....r..", NULL, NULL},
-	{"project",                FIELD_STRING,      TRAIT_NONE,     ".....r..", NULL, NULL},
-	{"repository",             FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "repository"},
-	{"branch",                 FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "branch"},
-	{"project_sub_path",       FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "projectSubPath"},
-	{"host_domain",            FIELD_STRING,      TRAIT_HOST,     "..ooo...", NULL, NULL},
-	{"hideRefreshButton",      FIELD_BOOLEAN,     TRAIT_NONE,     "......or", NULL, NULL},
-	{"manifest",               FIELD_STRING,      TRAIT_NONE,     ".......r", NULL, NULL},
-	{NULL, 0, TRAIT_NONE, NULL, NULL, NULL}
+	{NAME("type"),                   FIELD_STRING,      TRAIT_NONE,     "rrrrrrrr", variant_names, NULL},
+	{NAME("target"),                 FIELD_STRING,      TRAIT_NONE,     "o.ooooo.", NULL, NULL},
+	{NAME("environment"),            FIELD_ENVIRONMENT, TRAIT_NONE,     "o.ooooo.", NULL, NULL},
+	{NAME("selector"),               FIELD_STRING,      TRAIT_NONE,     "o.ooooo.", NULL, NULL},
+	{NAME("profiles_dir"),           FIELD_STRING,      TRAIT_NONE,     "o.......", NULL, NULL},
+	{NAME("project_dir"),            FIELD_STRING,      TRAIT_NONE,     "o.......", NULL, NULL},
+	{NAME("api_key"),                FIELD_STRING,      TRAIT_SECRET,   ".r......", NULL, NULL},
+	{NAME("environment_id"),         FIELD_STRING,      TRAIT_NONE,     ".r......", NULL, NULL},
+	{NAME("discovery_api_endpoint"), FIELD_STRING,      TRAIT_HOST,     ".o......", NULL, NULL},
+	{NAME("tags"),                   FIELD_STRINGS,     TRAIT_NONE,     ".o......", NULL, NULL},
+	{NAME("webhook_hmac_secret"),    FIELD_STRING,      TRAIT_SECRET,   ".o......", NULL, NULL},
+	{NAME("authorization_method"),   FIELD_STRING,      TRAIT_NONE,     "..r.....", authorization_methods, NULL},
+	{NAME("username"),               FIELD_STRING,      TRAIT_NONE,     "....r...", NULL, NULL},
+	{NAME("personal_access_token"),  FIELD_STRING,      TRAIT_SECRET,   "..orrr..", NULL, NULL},
+	{NAME("installation_id"),        FIELD_STRING,      TRAIT_NONE,     "..o.....", NULL, NULL},
+	{NAME("organization"),           FIELD_STRING,      TRAIT_NONE,     ".....r..", NULL, NULL},
+	{NAME("project"),                FIELD_STRING,      TRAIT_NONE,     ".....r..", NULL, NULL},
+	{NAME("repository"),             FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "repository"},
+	{NAME("branch"),                 FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "branch"},
+	{NAME("project_sub_path"),       FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "projectSubPath"},
+	{NAME("host_domain"),            FIELD_STRING,      TRAIT_HOST,     "..ooo...", NULL, NULL},
+	{NAME("hideRefreshButton"),      FIELD_BOOLEAN,     TRAIT_NONE,     "......or", NULL, NULL},
+	{NAME("manifest"),               FIELD_STRING,      TRAIT_NONE,     ".......r", NULL, NULL},
+	{NULL, 0, 0, TRAIT_NONE, NULL, NULL, NULL}
 };
 /* *INDENT-ON* */
 
@@ -89,8 +91,7 @@ FieldByName(Variant variant, const char *name, int len)
 {
 	for (const Field *field = connection_fields; field->name != NULL; field++)
 	{
-		if (FieldIsKnown(field, variant) &&
-			strlen(field->name) == (size_t) len &&
+		if (field->name_len == len && FieldIsKnown(field, variant) &&
 			memcmp(field->name, name, len) == 0)
 			return field;
 	}

@@ -49,6 +49,7 @@ typedef enum FieldTrait
 typedef struct Field
 {
 	const char *name;
+	int			name_len;
 	FieldType	type;
 	FieldTrait	trait;
 	const char *presence;		/* a letter for each variant: see variants.c */

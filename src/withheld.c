@@ -22,7 +22,7 @@ typedef struct Holder
 	Variant		variant;		/* VARIANT_UNKNOWN in a variable */
 	bool		secret_value;	/* in a variable: by its name */
 	bool		host_changed;	/* keeping is a problem then */
-	const char *path;
+	int			index;			/* of a variable */
 } Holder;
 
 /* an environment variable, where it stands in the array */
@@ -32,6 +32,13 @@ typedef struct Variable
 	JsonbContainer *object;
 	int			index;
 } Variable;
+
+static const char *
+PathOfHolder(const Holder *holder)
+{
+	return holder->variant == VARIANT_UNKNOWN ?
+		PathOfElement(ENVIRONMENT_PATH, holder->index) : CONNECTION_PATH;
+}
 
 static bool
 IsWithheld(const Holder *holder, const JsonbValue *key)
@@ -195,7 +202,7 @@ MergeMembers(JsonbParseState **state, const Holder *holder,
 			JsonIsEmptyString(&member.value))
 			continue;
 		if (holder->host_changed)
-			AddProblem(problems, PathOfMember(holder->path, &member.key),
+			AddProblem(problems, PathOfMember(PathOfHolder(holder), &member.key),
 					   "must be sent again, because the host that it is sent to changes");
 		/* the last of two equal keys wins */
 		(void) pushJsonbValue(state, WJB_KEY, &member.key);
@@ -214,7 +221,7 @@ MergeEnvironment(JsonbParseState **state, const Holder *holder,
 	(void) pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; NextJsonMember(&members, &member); i++)
 	{
-		Holder		variable = {VARIANT_UNKNOWN, false, holder->host_changed, NULL};
+		Holder		variable = {VARIANT_UNKNOWN, false, holder->host_changed, i};
 		JsonbValue	key;
 
 		if (pairs[i] == NULL)
@@ -223,7 +230,6 @@ MergeEnvironment(JsonbParseState **state, const Holder *holder,
 			continue;
 		}
 		variable.secret_value = JsonFindString(pairs[i], "key", &key) && IsSecretVariable(&key);
-		variable.path = PathOfElement(ENVIRONMENT_PATH, i);
 		(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 		MergeMembers(state, &variable, member.value.val.binary.data, pairs[i], problems);
 		(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
@@ -271,7 +277,7 @@ SameHost(Variant variant, Jsonb *a, Jsonb *b)
 Jsonb *
 KeepWithheld(Jsonb *fresh, Jsonb *stored, Problems *problems)
 {
-	Holder		holder = {ConnectionVariant(fresh), false, false, CONNECTION_PATH};
+	Holder		holder = {ConnectionVariant(fresh), false, false, 0};
 	JsonbParseState *state = NULL;
 
 	if (holder.variant == VARIANT_UNKNOWN ||
@@ -316,7 +322,7 @@ RedactEnvironment(JsonbParseState **state, JsonbContainer *environment)
 JsonbValue *
 RedactConnection(JsonbParseState **state, Jsonb *connection)
 {
-	Holder		holder = {ConnectionVariant(connection), false, false, CONNECTION_PATH};
+	Holder		holder = {ConnectionVariant(connection), false, false, 0};
 	JsonMembers members = JsonMembersOf(&connection->root);
 	JsonMember	member;
 

@@ -111,7 +111,8 @@ test_envelope_cpu(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		const char *why;
-		text	   *envelope = SealEnvelope(&keyring->keys[0], "project/source", plaintext);
+		bytea	   *copy = memcpy(palloc(VARSIZE(plaintext)), plaintext, VARSIZE(plaintext));
+		text	   *envelope = SealEnvelope(&keyring->keys[0], "project/source", copy);
 
 		if (OpenEnvelope(keyring, "project/source", envelope, &why) == NULL)
 			elog(ERROR, "%s", why);
