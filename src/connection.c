@@ -47,16 +47,15 @@ RowSubject(const Source *source)
 }
 
 /*
- * Encrypt a connection for the row of a source, with the active key.
+ * Encrypt a connection, as JSON that is wiped and freed, for the row of a source,
+ * with the active key.
  *
  * Errors: 55000 without a usable keyring; 54000 if it is too large.
  */
 text *
-SealConnection(Jsonb *connection, const Source *source)
+SealConnection(bytea *plaintext, const Source *source)
 {
-	const Key  *key = HoldActiveKey();
-
-	return SealEnvelope(key, RowSubject(source), JsonToBytea(connection));
+	return SealEnvelope(HoldActiveKey(), RowSubject(source), plaintext);
 }
 
 /*
@@ -65,7 +64,7 @@ SealConnection(Jsonb *connection, const Source *source)
  * Returns NULL, and in *why a sentence that tells the reason, if the bytes
  * that are stored are not a connection that was encrypted for this row with a
  * key of the keyring, which may be NULL.  Unless the envelope is to be kept, it
- * is freed before the connection is parsed: both may be large.
+ * is freed: it may be large.
  */
 Jsonb *
 OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
@@ -79,14 +78,11 @@ OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
 		*why = "There is no usable keyring.";
 		return NULL;
 	}
-	plaintext = OpenEnvelope(keyring, RowSubject(source), source->envelope, why);
+	plaintext = OpenEnvelope(keyring, RowSubject(source), source->envelope, keep_envelope, why);
+	if (!keep_envelope)
+		source->envelope = NULL;
 	if (plaintext == NULL)
 		return NULL;
-	if (!keep_envelope)
-	{
-		pfree(source->envelope);
-		source->envelope = NULL;
-	}
 	connection = JsonFromBytea(plaintext);
 	if (connection != NULL && ConnectionVariant(connection) == VARIANT_UNKNOWN)
 	{

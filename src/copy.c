@@ -35,7 +35,7 @@ CopySource(Source *source, void *arg)
 	target.project = *copy->target;
 	target.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	target.name = source->name;
-	target.envelope = SealConnection(connection, &target);
+	target.envelope = SealConnection(JsonToBytea(connection), &target);
 	WipeJsonb(connection);
 	InsertSource(&target, type);
 	copy->copied++;

@@ -201,39 +201,53 @@ KeyForHeader(const Keyring *keyring, const char *subject, Part *part,
 }
 
 /*
+ * What AeadDecrypt() needs of an envelope; false if it doesn't have that.
+ */
+static bool
+DecodeParts(const Part *parts, bytea **iv, bytea **ciphertext, bytea **tag)
+{
+	*iv = DecodeBase64Url(parts[2].text, parts[2].len);
+	*ciphertext = DecodeBase64Url(parts[3].text, parts[3].len);
+	*tag = DecodeBase64Url(parts[4].text, parts[4].len);
+	return *iv != NULL && *ciphertext != NULL && *tag != NULL &&
+		VARSIZE(*tag) - VARHDRSZ == AEAD_TAG_LEN;
+}
+
+/*
  * The plaintext, or NULL and in *why a sentence that tells the reason, for
- * whatever bytes the envelope consists of.  RFC 7516, section 5.2.
+ * whatever bytes the envelope consists of.  Unless it is to be kept, the
+ * envelope is freed as soon as it is decoded.  RFC 7516, section 5.2.
  */
 bytea *
-OpenEnvelope(const Keyring *keyring, const char *subject, text *envelope,
+OpenEnvelope(const Keyring *keyring, const char *subject, text *envelope, bool keep,
 			 const char **why)
 {
 	Part		parts[NUM_PARTS];
-	const Key  *key;
+	const Key  *key = NULL;
+	char	   *header;
 	bytea	   *iv;
 	bytea	   *ciphertext;
 	bytea	   *tag;
-	bytea	   *plaintext;
+	bytea	   *plaintext = NULL;
+	bool		decoded;
 
-	if (!SplitEnvelope(envelope, parts))
-	{
+	if (SplitEnvelope(envelope, parts))
+		key = KeyForHeader(keyring, subject, &parts[0], why);
+	else
 		*why = "It is not a JSON Web Encryption of the expected kind.";
-		return NULL;
-	}
-	key = KeyForHeader(keyring, subject, &parts[0], why);
 	if (key == NULL)
 		return NULL;
 
-	*why = "Its authentication tag does not match.";
-	iv = DecodeBase64Url(parts[2].text, parts[2].len);
-	tag = DecodeBase64Url(parts[4].text, parts[4].len);
-	if (iv == NULL || tag == NULL || VARSIZE(tag) - VARHDRSZ != AEAD_TAG_LEN)
-		return NULL;
-	ciphertext = DecodeBase64Url(parts[3].text, parts[3].len);
-	if (ciphertext == NULL)
-		return NULL;
-	plaintext = AeadDecrypt(key->bytes, iv, parts[0].text, parts[0].len,
-							ciphertext, (uint8 *) VARDATA(tag));
-	pfree(ciphertext);
+	header = pnstrdup(parts[0].text, parts[0].len);
+	decoded = DecodeParts(parts, &iv, &ciphertext, &tag);
+	if (!keep)
+		pfree(envelope);
+	if (decoded)
+		plaintext = AeadDecrypt(key->bytes, iv, header, parts[0].len, ciphertext,
+								(uint8 *) VARDATA(tag));
+	if (ciphertext != NULL)
+		pfree(ciphertext);
+	if (plaintext == NULL)
+		*why = "Its authentication tag does not match.";
 	return plaintext;
 }

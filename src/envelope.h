@@ -14,7 +14,7 @@
 
 extern text *SealEnvelope(const Key *key, const char *subject, bytea *plaintext);
 extern bytea *OpenEnvelope(const Keyring *keyring, const char *subject,
-						   text *envelope, const char **why);
+						   text *envelope, bool keep, const char **why);
 extern char *EnvelopeKid(text *envelope);
 extern text *EnvelopePrefix(const char *kid);
 

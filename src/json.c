@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "domain.h"
@@ -161,14 +162,17 @@ JsonPushInteger(JsonbParseState **state, const char *key, int64 value)
  * It would report that with the text in the error's context, and the text may
  * be a key or a connection.  Only parsing happens inside the PG_TRY, which
  * holds no lock, buffer or catalog reference, so nothing is left behind without
- * a subtransaction.
+ * a subtransaction; and in a context of its own, so that of the copies that
+ * parsing makes only the last stays.
  */
 static Jsonb *
 ParseJson(char *text)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext parsing = AllocSetContextCreate(caller, "dbt connection", ALLOCSET_DEFAULT_SIZES);
 	Jsonb	   *volatile json = NULL;
 
+	MemoryContextSwitchTo(parsing);
 	PG_TRY();
 	{
 		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
@@ -189,6 +193,15 @@ ParseJson(char *text)
 
 	explicit_bzero(text, strlen(text));
 	pfree(text);
+	MemoryContextSwitchTo(caller);
+	if (json != NULL)
+	{
+		Jsonb	   *copy = memcpy(palloc(VARSIZE(json)), json, VARSIZE(json));
+
+		WipeJsonb(json);
+		json = copy;
+	}
+	MemoryContextDelete(parsing);
 	return json;
 }
 

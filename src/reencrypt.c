@@ -55,7 +55,7 @@ ResealConnection(Source *source, const char **why)
 
 	if (connection == NULL)
 		return NULL;
-	envelope = SealConnection(connection, source);
+	envelope = SealConnection(JsonToBytea(connection), source);
 	WipeJsonb(connection);
 	return envelope;
 }

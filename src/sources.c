@@ -145,20 +145,27 @@ static Jsonb *
 ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 {
 	Jsonb	   *stored = StoredConnection(source);
-	Jsonb	   *merged = stored == NULL ? sent : KeepWithheld(sent, stored, &problems);
+	Jsonb	   *merged = sent;
 	Jsonb	   *summary = NULL;
+	bytea	   *plaintext = NULL;
+	const char *type = NULL;
 
+	if (stored != NULL)
+		merged = KeepWithheld(sent, stored, &problems);
 	WipeJsonb(stored);
 	ValidateConnection(merged, &problems);
 	if (problems == NIL)
 	{
-		source->envelope = SealConnection(merged, source);
-		ReplaceSource(source, variant_names[ConnectionVariant(merged)]);
+		type = variant_names[ConnectionVariant(merged)];
 		summary = MakeSummary(source, merged);
+		plaintext = JsonToBytea(merged);
 	}
 	if (merged != sent)
 		WipeJsonb(merged);
 	RaiseProblems(problems);
+
+	source->envelope = SealConnection(plaintext, source);
+	ReplaceSource(source, type);
 	return summary;
 }
 
@@ -190,37 +197,41 @@ SummarizeStored(Source *source)
 SILENT_FUNCTION(update_project_dbt_source)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+	const pg_uuid_t *uuid = PG_GETARG_UUID_P(1);
 	Problems	problems = NIL;
-	Source	   *source;
 	Request		request;
+	Source	   *source;
 	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("update_project_dbt_source()");
 	RequireManage(project);
-	source = LockSource(project, PG_GETARG_UUID_P(1));
+	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
+	if (memcmp(project, uuid, sizeof(pg_uuid_t)) == 0)
+	{
+		(void) LockPrimarySource(project);
+		if (request.connection != NULL)
+			AddProblem(&problems, CONNECTION_PATH,
+					   "cannot be changed here for the primary source; use set_project_dbt_connection");
+		request.connection = NULL;
+	}
+
+	if (request.connection == NULL)
+	{
+		source = request.name != NULL && problems == NIL ?
+			RenameSource(project, uuid, request.name) : FetchSource(project, uuid);
+		if (source == NULL)
+			RaiseSourceNotFound();
+		RaiseProblems(problems);
+		PG_RETURN_JSONB_P(SummarizeStored(source));
+	}
+
+	source = LockSource(project, uuid);
 	if (source == NULL)
 		RaiseSourceNotFound();
-
-	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
-	if (request.connection != NULL && IsPrimary(source))
-		AddProblem(&problems, CONNECTION_PATH,
-				   "cannot be changed here for the primary source; use set_project_dbt_connection");
-	if (request.connection == NULL || IsPrimary(source))
-		RaiseProblems(problems);
-
 	if (request.name != NULL)
 		source->name = request.name;
-	if (request.connection != NULL)
-	{
-		summary = ReplaceConnection(source, request.connection, problems);
-		WipeJsonb(request.connection);
-	}
-	else
-	{
-		if (request.name != NULL)
-			RenameSource(source);
-		summary = SummarizeStored(source);
-	}
+	summary = ReplaceConnection(source, request.connection, problems);
+	WipeJsonb(request.connection);
 	PG_RETURN_JSONB_P(summary);
 }
 
@@ -259,7 +270,7 @@ SILENT_FUNCTION(create_project_dbt_source)
 	source.project = *project;
 	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	source.name = request.name;
-	source.envelope = SealConnection(request.connection, &source);
+	source.envelope = SealConnection(JsonToBytea(request.connection), &source);
 	(void) LockPrimarySource(project);
 	InsertSource(&source, variant_names[ConnectionVariant(request.connection)]);
 	summary = MakeSummary(&source, request.connection);

@@ -102,7 +102,8 @@ static const struct
 		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($3)) OPERATOR(pg_catalog.<>) $3"
 		" ORDER BY project_uuid, project_dbt_source_uuid LIMIT $4"},
 	[RENAME_SOURCE] = {true, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
-		"UPDATE " SOURCES " SET name = $3, updated_at = pg_catalog.now()" OF_SOURCE},
+		"UPDATE " SOURCES " SET name = $3, updated_at = pg_catalog.now()" OF_SOURCE
+		" RETURNING " COLUMNS},
 	[REPLACE_SOURCE] = {true, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE " SOURCES " SET name = $3, dbt_connection_type = $4, dbt_connection = $5,"
 		" updated_at = pg_catalog.now()" OF_SOURCE},
@@ -492,17 +493,18 @@ ReencryptSource(const Source *source, text *envelope)
 }
 
 /*
- * Store the name of a source that is locked.
+ * Give a source another name; returns the source, or NULL if there is none.
  *
  * Errors: 23505 if the project has another source of that name.
  */
-void
-RenameSource(const Source *source)
+Source *
+RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name)
 {
-	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
-	PointerGetDatum(source->name)};
+	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source), PointerGetDatum(name)};
+	Source	   *result;
 
-	(void) Run(RENAME_SOURCE, args, NULL, NULL);
+	(void) Run(RENAME_SOURCE, args, NULL, &result);
+	return result;
 }
 
 /*

@@ -46,7 +46,7 @@ extern void ForEachAdditionalSource(const pg_uuid_t *project, SourceCallback cal
 extern void ForEachHeader(SourceCallback callback, void *arg);
 extern void ForEachStaleSource(const SourceKey *after, text *prefix, int limit,
 							   SourceCallback callback, void *arg);
-extern void RenameSource(const Source *source);
+extern Source *RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name);
 extern void ReplaceSource(const Source *source, const char *type);
 extern bool ReencryptSource(const Source *source, text *envelope);
 extern void InsertSource(Source *source, const char *type);

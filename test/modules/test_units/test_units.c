@@ -114,7 +114,7 @@ test_envelope_cpu(PG_FUNCTION_ARGS)
 		bytea	   *copy = memcpy(palloc(VARSIZE(plaintext)), plaintext, VARSIZE(plaintext));
 		text	   *envelope = SealEnvelope(&keyring->keys[0], "project/source", copy);
 
-		if (OpenEnvelope(keyring, "project/source", envelope, &why) == NULL)
+		if (OpenEnvelope(keyring, "project/source", envelope, false, &why) == NULL)
 			elog(ERROR, "%s", why);
 		MemoryContextReset(CurrentMemoryContext);
 	}
