@@ -1,0 +1,64 @@
+# How many instructions a patch takes, and where: callgrind counts them in
+# single-user mode, for two numbers of patches, and the difference is what one
+# takes.  Argument: the data directory; stops its server.
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+
+my ($data) = @ARGV;
+my $folder = tempdir(CLEANUP => 1);
+
+# in the order in which a patch goes through them; none is within another
+my @parts = (
+	['permission, and lock of the project', 'RequireManage'],
+	['lock and read of the source', 'LockSource'],
+	['base64, HMAC, AES: open the stored connection', 'OpenEnvelope'],
+	['parse it', 'JsonFromBytea'],
+	['keep what is withheld', 'KeepWithheld'],
+	['validate', 'ValidateConnection'],
+	['summary', 'MakeSummary'],
+	['to JSON', 'JsonToBytea'],
+	['AES, HMAC, base64: seal the new connection', 'SealEnvelope'],
+	['write the source', 'ReplaceSource']);
+my $whole = 'update_project_dbt_source';
+
+my ($project, $source) = split /\|/, `psql -XAtqc "SELECT project_uuid, project_dbt_source_uuid FROM project_dbt_sources
+	WHERE project_uuid = uuid_of(1, 0) AND NOT is_primary"`;
+chomp $source;
+my @bodies = map { chomp(my $body = `psql -XAtqc "SELECT jsonb_build_object('name', '$_', 'dbtConnection', connection('main'))"`); $body } 'one', 'two';
+system("pg_ctl -D $data -m fast -w stop >/dev/null") == 0 or die;
+
+# instructions by function, those that it calls included
+sub count
+{
+	my ($patches) = @_;
+	open my $fh, '>', "$folder/sql" or die $!;
+	print $fh "SET synchronous_commit = off\nPREPARE p(jsonb) AS SELECT update_project_dbt_source('$project', '$source', \$1)\n";
+	print $fh "EXECUTE p('$bodies[ $_ % 2 ]')\n" for 1 .. $patches;
+	close $fh;
+	system("valgrind --tool=callgrind --callgrind-out-file=$folder/out postgres --single -D $data postgres <$folder/sql >$folder/log 2>&1") == 0
+	  or die `tail $folder/log`;
+	my %count;
+	for (`callgrind_annotate --inclusive=yes --threshold=100 --auto=no $folder/out`)
+	{
+		$count{$2} //= $1 =~ tr/,//dr if /^\s*([\d,]+) \([^)]*\)\s+\S*?(\w+)(?:\.\w+)* \[/;
+	}
+	return %count;
+}
+
+my %few = count(100);
+my %many = count(300);
+my $each = sub { my ($function) = @_; return (($many{$function} // 0) - ($few{$function} // 0)) / 200 };
+my $total = $each->($whole);
+my $rest = $total;
+
+print "\n";
+my $row = sub { printf "%-60s %12.0f %5.1f %%\n", $_[0], $_[1], 100 * $_[1] / $total };
+$row->('instructions of a patch', $total);
+for my $part (@parts)
+{
+	$row->("    $part->[0]", $each->($part->[1]));
+	$rest -= $each->($part->[1]);
+}
+$row->('    all else', $rest);
