@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "base64url.h"
+#include "compat.h"
 
 static const char alphabet[] =
 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -32,6 +32,6 @@ extern Datum CallSilently(FunctionCallInfo fcinfo, PGFunction function,
 						  const char *statement);
 extern void BeginCall(FunctionCallInfo fcinfo, const char *const *argnames);
 extern void RequireSuperuser(const char *action);
-extern void ParameterError(const char *message) pg_attribute_noreturn();
+extern void ParameterError(const char *message);
 
 #endif							/* DBT_SOURCES_CALL_H */

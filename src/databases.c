@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * databases.c
- *		Asking the other databases of the cluster.
+ *		Whether any database of the cluster still needs a key.
  *
  * A backend sees the tables of its own database only, so a background worker
  * is started in each other one and answers through shared memory.
@@ -48,6 +48,9 @@ typedef struct Database
 	NameData	name;
 } Database;
 
+/*
+ * The databases that can hold connections, this one included.
+ */
 static List *
 ListDatabases(void)
 {
@@ -73,22 +76,6 @@ ListDatabases(void)
 	return databases;
 }
 
-/*
- * Each database that can hold connections, this one included.
- */
-void
-ForEachDatabase(DatabaseCallback callback, void *arg)
-{
-	ListCell   *lc;
-
-	foreach(lc, ListDatabases())
-	{
-		Database   *database = lfirst(lc);
-
-		callback(database->oid, NameStr(database->name), arg);
-	}
-}
-
 static Inquiry *
 MakeInquiry(dsm_segment *segment, Oid database, const char *kid)
 {
@@ -109,10 +96,10 @@ StartWorkerAndWait(dsm_segment *segment, const char *name)
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "dbt_sources", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "dbt_sources_worker_main", sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "dbt_sources key check", sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "dbt_sources key check", sizeof(worker.bgw_type));
+	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "dbt_sources");
+	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "dbt_sources_worker_main");
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "dbt_sources key check");
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "dbt_sources key check");
 	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(segment));
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
@@ -135,19 +122,18 @@ StartWorkerAndWait(dsm_segment *segment, const char *name)
 /*
  * How many connections of another database are encrypted with a key; none if
  * the extension isn't installed there.
- *
- * Errors: 53000 without a free background worker; 55000 if the database can't
- * be asked.
  */
-int64
-CountConnectionsIn(Oid database, const char *name, const char *kid)
+static int64
+CountConnectionsIn(const Database *database, const char *kid)
 {
+	const char *name = NameStr(database->name);
 	dsm_segment *segment = dsm_create(offsetof(Inquiry, kid) + strlen(kid) + 1, 0);
-	Inquiry    *inquiry = MakeInquiry(segment, database, kid);
+	Inquiry    *inquiry = MakeInquiry(segment, database->oid, kid);
 	int64		connections;
 
 	StartWorkerAndWait(segment, name);
-	if (!inquiry->answered && get_database_name(database) != NULL)
+	/* it may have been dropped meanwhile */
+	if (!inquiry->answered && get_database_name(database->oid) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not find out whether database \"%s\" needs the encryption key", name),
@@ -155,6 +141,33 @@ CountConnectionsIn(Oid database, const char *name, const char *kid)
 	connections = inquiry->answered ? inquiry->connections : 0;
 	dsm_detach(segment);
 	return connections;
+}
+
+/*
+ * Errors: 55006 if a connection in any database of the cluster is encrypted
+ * with that key; 55000 if a database can't be asked, 53000 without a free
+ * background worker.
+ */
+void
+RefuseKeyInUse(const char *kid)
+{
+	ListCell   *lc;
+
+	foreach(lc, ListDatabases())
+	{
+		Database   *database = lfirst(lc);
+		int64		connections = database->oid == MyDatabaseId ?
+			CountConnections(kid) : CountConnectionsIn(database, kid);
+
+		if (connections > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("encryption key \"%s\" is in use", kid),
+					 errdetail_plural("It holds " INT64_FORMAT " connection in database \"%s\".",
+									  "It holds " INT64_FORMAT " connections in database \"%s\".",
+									  connections, connections, NameStr(database->name)),
+					 errhint("Call reencrypt_dbt_connections() there until it returns 0.")));
+	}
 }
 
 /*

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * databases.h
- *		Asking the other databases of the cluster.
+ *		Whether any database of the cluster still needs a key.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,9 +10,6 @@
 
 #include "postgres.h"
 
-typedef void (*DatabaseCallback) (Oid database, const char *name, void *arg);
-
-extern void ForEachDatabase(DatabaseCallback callback, void *arg);
-extern int64 CountConnectionsIn(Oid database, const char *name, const char *kid);
+extern void RefuseKeyInUse(const char *kid);
 
 #endif							/* DBT_SOURCES_DATABASES_H */

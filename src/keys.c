@@ -22,12 +22,12 @@
 
 #include "base64url.h"
 #include "call.h"
+#include "databases.h"
 #include "domain.h"
 #include "json.h"
 #include "keylock.h"
 #include "keyring.h"
 #include "pgcrypto.h"
-#include "usage.h"
 
 #define KID_RANDOM_BYTES 6
 #define EMPTY_SET "{\"keys\": []}"

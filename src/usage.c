@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * usage.c
- *		How many connections a key still holds.
+ *		How many connections of this database a key still holds.
  *
  * An envelope's protected header names its key, so nothing is decrypted here,
  * and of what is stored out of line only the beginning is read.
@@ -11,11 +11,9 @@
 #include "postgres.h"
 
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "call.h"
-#include "databases.h"
 #include "domain.h"
 #include "envelope.h"
 #include "keyring.h"
@@ -64,39 +62,6 @@ CountConnections(const char *kid)
 
 	ForEachHeader(CountHeader, &census);
 	return usage.connections;
-}
-
-static void
-RefuseConnections(const char *kid, const char *database, int64 connections)
-{
-	if (connections > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("encryption key \"%s\" is in use", kid),
-				 errdetail_plural("It holds " INT64_FORMAT " connection in database \"%s\".",
-								  "It holds " INT64_FORMAT " connections in database \"%s\".",
-								  connections, connections, database),
-				 errhint("Call reencrypt_dbt_connections() there until it returns 0.")));
-}
-
-static void
-AskDatabase(Oid database, const char *name, void *arg)
-{
-	const char *kid = arg;
-
-	RefuseConnections(kid, name,
-					  database == MyDatabaseId ? CountConnections(kid) :
-					  CountConnectionsIn(database, name, kid));
-}
-
-/*
- * Errors: 55006 if a connection in any database of the cluster is encrypted
- * with that key; 55000 and 53000 if that can't be found out.
- */
-void
-RefuseKeyInUse(const char *kid)
-{
-	ForEachDatabase(AskDatabase, pstrdup(kid));
 }
 
 static Census *

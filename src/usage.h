@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * usage.h
- *		How many connections a key still holds.
+ *		How many connections of this database a key still holds.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +11,5 @@
 #include "postgres.h"
 
 extern int64 CountConnections(const char *kid);
-extern void RefuseKeyInUse(const char *kid);
 
 #endif							/* DBT_SOURCES_USAGE_H */

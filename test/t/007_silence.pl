@@ -254,6 +254,7 @@ log_min_messages = debug5
 log_min_error_statement = debug5
 log_error_verbosity = verbose
 log_lock_waits = on
+log_temp_files = 0
 pg_stat_statements.track = all
 auto_explain.log_min_duration = 0
 auto_explain.log_verbose = on
@@ -268,6 +269,7 @@ $log = is_silent('preloaded, with everything logged');
 like($log, qr/statement: SELECT update_project_dbt_source\('$project'.*"personal_access_token": "\*{12}"/, 'the rest of the statement is there');
 like($log, qr/DETAIL:  parameters: \$1 = '\{.*"personal_access_token": "\*{12}"/s, 'and of parameters');
 like($log, qr/Query Text: .*\*\*\*/, 'and of plans');
+unlike($log, qr/temporary file:/, 'nothing went to a temporary file');
 
 # 3. preloaded for the whole server
 $node->append_conf('postgresql.conf', "session_preload_libraries = ''\nshared_preload_libraries = 'pg_stat_statements, auto_explain, dbt_sources'\n");
