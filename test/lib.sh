@@ -6,6 +6,9 @@
 
 set -euo pipefail
 
+# whatever the machine has: what the tests create by themselves is in UTF-8, too
+export LC_ALL=C.UTF-8
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 as_root()
