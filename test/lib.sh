@@ -7,7 +7,8 @@
 set -euo pipefail
 
 # whatever the machine has: what the tests create by themselves is in UTF-8, too
-export LC_ALL=C.UTF-8
+export LANG=C.UTF-8
+unset LC_ALL LC_CTYPE
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 

@@ -9,7 +9,7 @@ use Mojo::JWT;
 use Mojo::Pg;
 use Mojo::Util qw(encode);
 
-my ($database, $secret, $listen) = splice @ARGV;
+my ($database, $secret, $listen, $pid_file) = splice @ARGV;
 $ENV{MOJO_MAX_MEMORY_SIZE} = app->max_request_size(2**30)->max_request_size;
 app->log->level('fatal');
 my $pg = Mojo::Pg->new($database);
@@ -39,4 +39,4 @@ post '/rpc/request' => sub ($c) {
 	$c->render(status => $row->{status}, data => encode 'UTF-8', $row->{body});
 };
 
-app->start('prefork', '-w', 4, '-l', $listen, '-P', "/tmp/postgrest_stub.$$.pid");
+app->start('prefork', '-w', 4, '-l', $listen, '-P', $pid_file);

@@ -56,7 +56,7 @@ my @servers = (
 	IPC::Run::start([ "$ENV{TESTDIR}/proxy/mojolicious/dbt-sources-proxy", 'prefork', '-m', 'production', '-w', '4',
 			'-l', "http://127.0.0.1:$proxy_port", '-P', "$folder/proxy.pid" ], '<', '/dev/null', '>&', "$folder/proxy.log"),
 	IPC::Run::start([ 'perl', "$ENV{TESTDIR}/test/http/postgrest_stub.pl", $database, $secret,
-			"http://127.0.0.1:$stub_port" ], '<', '/dev/null', '>&', "$folder/stub.log"));
+			"http://127.0.0.1:$stub_port", "$folder/stub.pid" ], '<', '/dev/null', '>&', "$folder/stub.log"));
 my $site = slurp_file("$ENV{TESTDIR}/proxy/postgrest/nginx.conf");
 $site =~ s/127.0.0.1:3000/127.0.0.1:$stub_port/;
 $site =~ s/127.0.0.1:8080/127.0.0.1:$nginx_port/;
