@@ -106,6 +106,16 @@ sub send_in_every_way
 	sends('delete', "SELECT count(delete_project_dbt_source('$preview', project_dbt_source_uuid)) FROM project_dbt_sources
 		WHERE project_uuid = '$preview' AND NOT is_primary", qr/^2$/);
 
+	my $path = "/api/v1/projects/$project/dbt-sources/$a";
+	sends('HTTP', "SELECT status FROM http_request('PATCH', '$path', '" . body('a', $ok) . "')", qr/^200$/);
+	sends('HTTP: invalid', "SELECT * FROM http_request('PATCH', '$path', '" . body('a', '"branch": 7') . "')", qr/^400\|/);
+	sends('HTTP: a broken body', "SELECT * FROM http_request('PATCH', '$path', '" . body('a', $ok) . "]')", qr/^400\|.*not valid JSON/);
+	sends('HTTP: a name that is taken', "SELECT * FROM http_request('PATCH', '$path', '" . body('b', $ok) . "')", qr/^409\|/);
+	sends('HTTP: an error that is not of the API', "BEGIN READ ONLY; SELECT * FROM http_request('PATCH', '$path', '" . body('a', $ok) . "')", qr/25006/);
+	sends('PostgREST', "BEGIN; SELECT count(set_config('request.headers', '{\"x-original-method\": \"PATCH\", \"x-original-uri\": \"$path\"}', true));
+		SELECT postgrest_request(convert_to('" . body('a', $ok) . "', 'UTF8')) -> 'status'; SELECT postgrest_request(convert_to('" . body('a', $ok) . "]', 'UTF8'));
+		SET LOCAL transaction_read_only = on; SELECT postgrest_request(convert_to('" . body('a', $ok) . "', 'UTF8')); COMMIT", qr/"ok".*not valid JSON.*"statusCode": 500/s);
+
 	sends('PL/pgSQL', "SELECT store('$a', '" . body('a', $ok) . "')", qr/^a$/);
 	sends('PL/pgSQL: invalid', "SELECT store('$a', '" . body('a', '"branch": 7') . "')", qr/22023/);
 	sends('a join with a temp table', "CREATE TEMP TABLE t (name text, body jsonb);\nCOPY t FROM STDIN;\n" . join('', map {
