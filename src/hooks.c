@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -23,6 +24,10 @@ static ProcessUtility_hook_type previous_process_utility = NULL;
 /* a masked copy of the statement that is running, for debug_query_string */
 static char *masked_statement = NULL;
 
+/* the last statement that there was nothing to mask in, by place and time */
+static const char *clean_statement = NULL;
+static TimestampTz clean_since;
+
 /*
  * The log shows debug_query_string, which is also what will be parsed, so it
  * gets a masked copy instead.  This may happen in a critical section, where
@@ -34,8 +39,15 @@ MaskStatement(ErrorData *edata)
 	char	   *copy;
 
 	if (debug_query_string == NULL || debug_query_string == masked_statement ||
-		!HasSecrets(debug_query_string))
+		(debug_query_string == clean_statement &&
+		 GetCurrentStatementStartTimestamp() == clean_since))
 		return;
+	if (!HasSecrets(debug_query_string))
+	{
+		clean_statement = debug_query_string;
+		clean_since = GetCurrentStatementStartTimestamp();
+		return;
+	}
 	copy = strdup(debug_query_string);
 	if (copy == NULL)
 	{
@@ -111,6 +123,24 @@ MaskLogEntry(ErrorData *edata)
 }
 
 /*
+ * Whether there are secrets in the one statement that is to be run, of all that
+ * the text may have.
+ */
+static bool
+StatementHasSecrets(const PlannedStmt *pstmt, const char *query_string)
+{
+	char	   *statement;
+	bool		found;
+
+	if (pstmt->stmt_location < 0 || pstmt->stmt_len <= 0)
+		return HasSecrets(query_string);
+	statement = pnstrdup(query_string + pstmt->stmt_location, pstmt->stmt_len);
+	found = HasSecrets(statement);
+	pfree(statement);
+	return found;
+}
+
+/*
  * What pg_stat_statements keeps of a utility command is its text, as it is.
  * Nobody below here parses the text again, and positions in it stay right.
  */
@@ -122,7 +152,7 @@ MaskUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 	ProcessUtility_hook_type next = previous_process_utility != NULL ?
 		previous_process_utility : standard_ProcessUtility;
 
-	if (HasSecrets(query_string))
+	if (StatementHasSecrets(pstmt, query_string))
 	{
 		char	   *copy = pstrdup(query_string);
 

@@ -129,7 +129,7 @@ WaitForOldSnapshots(void)
 	int			count;
 	VirtualTransactionId *holders =
 	GetCurrentVirtualXIDs(InvalidTransactionId, true, true,
-						  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM, &count);
+						  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &count);
 
 	for (int i = 0; i < count; i++)
 		(void) VirtualXactLock(holders[i], true);
