@@ -39,7 +39,8 @@ install_packages()
 	echo "installing" $missing
 	export DEBIAN_FRONTEND=noninteractive
 	as_root apt-get -qq update
-	as_root apt-get -qq install -y --no-install-recommends $missing >/dev/null
+	# single-user mode, so that no server is started that a package brings
+	as_root env RUNLEVEL=1 apt-get -qq install -y --no-install-recommends $missing >/dev/null
 }
 
 # The newest PostgreSQL that is installed, or else the distribution's.
