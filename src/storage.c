@@ -36,7 +36,7 @@
 #define OF_SOURCE OF_PROJECT " AND project_dbt_source_uuid " EQ " $2"
 #define COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection"
 #define HEADERS "project_uuid, project_dbt_source_uuid, name, precedence," \
-	" pg_catalog.split_part(pg_catalog.substr(dbt_connection, 1, 4097), '.', 1)"
+	" pg_catalog.substr(dbt_connection, 1, 4097)"
 #define PROJECTS "%1$s.projects"
 #define SOURCES "%1$s.project_dbt_sources"
 
@@ -370,7 +370,7 @@ FetchSource(const pg_uuid_t *project, const pg_uuid_t *source)
 }
 
 /*
- * The same, locked until the end of the transaction.
+ * A source that has a row, locked until the end of the transaction, or NULL.
  */
 Source *
 LockSource(const pg_uuid_t *project, const pg_uuid_t *source)
@@ -378,8 +378,6 @@ LockSource(const pg_uuid_t *project, const pg_uuid_t *source)
 	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source)};
 	Source	   *result;
 
-	if (memcmp(project, source, sizeof(pg_uuid_t)) == 0)
-		return LockPrimarySource(project);
 	(void) Run(LOCK_SOURCE, args, NULL, &result);
 	return result;
 }
@@ -452,7 +450,7 @@ ForEachAdditionalSource(const pg_uuid_t *project, SourceCallback callback, void 
 
 /*
  * All sources that have a connection, of all projects; of each envelope only
- * the protected header is there.
+ * the beginning is there, with the protected header.
  */
 void
 ForEachHeader(SourceCallback callback, void *arg)
