@@ -4,21 +4,19 @@ use strict;
 use warnings;
 
 use DBI;
-use DBD::Pg qw(:pg_types);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use Time::HiRes qw(time sleep);
 
 my $bench = dirname(__FILE__);
 my $folder = tempdir(CLEANUP => 1);
-my $port = $ENV{PGPORT};
 my (@ratios, @raw);
 my %only = map { $_ => 1 } @ARGV;
 
 sub wanted { my ($name) = @_; return !%only || $only{$name} }
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[ $#sorted / 2 ] }
 sub uuid_of { return sprintf '%08d-0000-4000-8000-%012d', @_ }
-sub connect_db { return DBI->connect('dbi:Pg:', '', '', { RaiseError => 1, PrintError => 0, AutoCommit => 1, @_ }) }
+sub connect_db { return DBI->connect('dbi:Pg:', '', '', { RaiseError => 1, PrintError => 0, AutoCommit => 1 }) }
 
 sub ratio
 {
@@ -61,7 +59,6 @@ sub take_turns
 }
 
 sub value { my ($sql, @args) = @_; my $db = connect_db(); my ($value) = $db->selectrow_array($sql, {}, @args); return $value }
-sub quoted { my ($json) = @_; $json =~ s/'/'\\''/g; return $json }
 
 system("psql -XAtq -v ON_ERROR_STOP=1 -f $bench/setup.sql >/dev/null 2>$folder/err") == 0 or die `cat $folder/err`;
 my %body = map { $_ => value("SELECT jsonb_build_object('name', ?::text, 'dbtConnection', connection('main'))", $_) } 'one', 'two';
@@ -73,7 +70,7 @@ raw('stored, bytes', length $envelope);
 # statements that are measured, each with two names in turn
 sub patch
 {
-	my ($project, $source, $id) = @_;
+	my ($project, $source) = @_;
 	return join '', map { "SELECT update_project_dbt_source('$project', '$source', :$_);\n" } 'one', 'two';
 }
 sub floor
@@ -140,7 +137,6 @@ sub peak_memory
 	print $fh '5';
 	close $fh;
 	my $before = $status->('VmRSS') - $status->('RssShmem');
-	my $shared = $status->('RssShmem');
 	my $start = time;
 	$work->();
 	my $elapsed = time - $start;

@@ -59,17 +59,26 @@ ParameterError(const char *message)
 }
 
 /*
+ * The first count arguments may not be NULL.
+ */
+void
+RequireArguments(FunctionCallInfo fcinfo, const char *const *argnames, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ParameterError(psprintf("%s must not be null", argnames[i]));
+	}
+}
+
+/*
  * No argument may be NULL; and the extension is in the schema of the function
  * that was called.
  */
 void
 BeginCall(FunctionCallInfo fcinfo, const char *const *argnames)
 {
-	for (int i = 0; i < PG_NARGS(); i++)
-	{
-		if (PG_ARGISNULL(i))
-			ParameterError(psprintf("%s must not be null", argnames[i]));
-	}
+	RequireArguments(fcinfo, argnames, PG_NARGS());
 	UseSchema(get_func_namespace(fcinfo->flinfo->fn_oid));
 }
 

@@ -65,7 +65,7 @@ SILENT_FUNCTION(copy_project_dbt_sources)
 	PreventCommandIfReadOnly("copy_project_dbt_sources()");
 	RequireView(source_project);
 	RequireManage(copy.target);
-	if (memcmp(source_project, copy.target, sizeof(pg_uuid_t)) == 0)
+	if (SameUuid(source_project, copy.target))
 		ParameterError("source_project and target_project must not be the same");
 
 	(void) LockPrimarySource(copy.target);

@@ -159,8 +159,8 @@ ParseHeader(const char *text, Size len)
 }
 
 /*
- * The kid that an envelope, or its protected header alone, names; NULL if it
- * names none.
+ * The kid that an envelope, or a beginning of it with the whole protected
+ * header, names; NULL if it names none.
  */
 char *
 EnvelopeKid(text *envelope)

@@ -81,23 +81,18 @@ MaskJsonExcerpt(ErrorData *edata)
 		char	   *first = strchr(edata->detail, '"');
 		char	   *last = strrchr(edata->detail, '"');
 
-		if (first == NULL || last == first)
-		{
-			first = edata->detail - 1;
-			last = edata->detail + strlen(edata->detail);
-		}
-		memset(first + 1, '*', last - first - 1);
+		if (first != last)
+			memset(first + 1, '*', last - first - 1);
+		else
+			memset(edata->detail, '*', strlen(edata->detail));
 	}
 	if (edata->context != NULL)
 	{
-		char	   *excerpt = strchr(edata->context, ':');
-		char	   *end = strchr(edata->context, '\n');
+		Size		len = strcspn(edata->context, "\n");
+		char	   *colon = memchr(edata->context, ':', len);
+		char	   *excerpt = colon != NULL ? colon + 1 : edata->context;
 
-		if (end == NULL)
-			end = edata->context + strlen(edata->context);
-		if (excerpt == NULL || excerpt > end)
-			excerpt = edata->context - 1;
-		memset(excerpt + 1, '*', end - excerpt - 1);
+		memset(excerpt, '*', edata->context + len - excerpt);
 	}
 }
 

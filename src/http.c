@@ -151,6 +151,12 @@ Success(int status, Jsonb *results)
 	return response;
 }
 
+static bool
+IsOurs(const ErrorData *error)
+{
+	return error->domain != NULL && strcmp(error->domain, TEXTDOMAIN) == 0;
+}
+
 /*
  * A permission that PostgreSQL itself finds missing is Forbidden as well; other
  * errors that aren't ours stay what they are, whatever their SQLSTATE.
@@ -158,9 +164,7 @@ Success(int status, Jsonb *results)
 static const ApiError *
 FindApiError(const ErrorData *error)
 {
-	bool		ours = error->domain != NULL && strcmp(error->domain, TEXTDOMAIN) == 0;
-
-	if (!ours && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+	if (!IsOurs(error) && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
 		return NULL;
 	for (size_t i = 0; i < lengthof(api_errors); i++)
 	{
@@ -173,10 +177,8 @@ FindApiError(const ErrorData *error)
 static Response
 FailureOf(const ErrorData *error, const ApiError *api_error)
 {
-	bool		ours = strcmp(error->domain, TEXTDOMAIN) == 0;
-
 	return Failure(api_error->status, api_error->name,
-				   ours ? error->message : "permission denied for project",
+				   IsOurs(error) ? error->message : "permission denied for project",
 				   TakeRaisedProblems());
 }
 
@@ -314,11 +316,7 @@ SILENT_FUNCTION(http_request)
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
-	for (size_t i = 0; i < lengthof(argnames); i++)
-	{
-		if (PG_ARGISNULL(i))
-			ParameterError(psprintf("%s must not be null", argnames[i]));
-	}
+	RequireArguments(fcinfo, argnames, lengthof(argnames));
 	request.method = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	request.path = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (!PG_ARGISNULL(2))

@@ -211,40 +211,39 @@ SILENT_FUNCTION(rotate_encryption_key)
 	PG_RETURN_TEXT_P(cstring_to_text(kid));
 }
 
-static void
-RaiseNoSuchKey(const char *kid)
+/*
+ * Where in the keyring, which may be NULL, a key is that may be removed.
+ *
+ * Errors: 42704 if there is no such key; 55006 if it is the active one.
+ */
+static int
+RemovableKeyIndex(const Keyring *keyring, const char *kid)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("encryption key \"%s\" does not exist", kid)));
-}
+	const Key  *key = keyring == NULL ? NULL : FindKey(keyring, kid, strlen(kid));
 
-static void
-RefuseActiveKey(const Keyring *keyring, const Key *key)
-{
+	if (key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("encryption key \"%s\" does not exist", kid)));
 	if (key == &keyring->keys[0])
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("cannot remove the active encryption key"),
 				 errhint("Make another one active with rotate_encryption_key().")));
+	return key - keyring->keys;
 }
 
 static void
 TakeOutOfKeyringFile(const char *kid)
 {
 	Keyring    *keyring;
-	const Key  *key;
 	Jsonb	   *old;
 	Jsonb	   *new;
 
 	LockKeyringFile();
 	old = ReadKeySet(&keyring);
-	key = keyring == NULL ? NULL : FindKey(keyring, kid, strlen(kid));
-	if (key == NULL)
-		RaiseNoSuchKey(kid);
-	RefuseActiveKey(keyring, key);
 	new = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_path, JsonbPGetDatum(old),
-											 KeyPath(key - keyring->keys)));
+											 KeyPath(RemovableKeyIndex(keyring, kid))));
 	WipeKeyring(keyring);
 	WipeJsonb(old);
 	WriteKeySet(new);
@@ -272,8 +271,6 @@ TakeOutOfKeyringFile(const char *kid)
 SILENT_FUNCTION(remove_encryption_key)
 {
 	static const char *const argnames[] = {"kid"};
-	const Keyring *keyring;
-	const Key  *key;
 	char	   *kid;
 
 	BeginCall(fcinfo, argnames);
@@ -286,11 +283,7 @@ SILENT_FUNCTION(remove_encryption_key)
 				 errdetail("The change could be rolled back, but the removal of the key could not.")));
 
 	kid = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	keyring = GetKeyring(ERROR);
-	key = FindKey(keyring, kid, strlen(kid));
-	if (key == NULL)
-		RaiseNoSuchKey(kid);
-	RefuseActiveKey(keyring, key);
+	(void) RemovableKeyIndex(GetKeyring(ERROR), kid);
 	if (!BeginRemoval())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),

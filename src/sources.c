@@ -206,7 +206,7 @@ SILENT_FUNCTION(update_project_dbt_source)
 	PreventCommandIfReadOnly("update_project_dbt_source()");
 	RequireManage(project);
 	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
-	if (memcmp(project, uuid, sizeof(pg_uuid_t)) == 0)
+	if (SameUuid(project, uuid))
 	{
 		(void) LockPrimarySource(project);
 		if (request.connection != NULL)
@@ -309,7 +309,7 @@ SILENT_FUNCTION(delete_project_dbt_source)
 
 	PreventCommandIfReadOnly("delete_project_dbt_source()");
 	RequireManage(project);
-	if (memcmp(project, PG_GETARG_UUID_P(1), sizeof(pg_uuid_t)) == 0)
+	if (SameUuid(project, PG_GETARG_UUID_P(1)))
 		ParameterError("the primary dbt source cannot be deleted");
 	if (!DeleteSource(project, PG_GETARG_UUID_P(1)))
 		RaiseSourceNotFound();

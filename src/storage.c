@@ -335,9 +335,15 @@ CanLockProject(const pg_uuid_t *project)
 }
 
 bool
+SameUuid(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
+}
+
+bool
 IsPrimary(const Source *source)
 {
-	return memcmp(&source->project, &source->source, sizeof(pg_uuid_t)) == 0;
+	return SameUuid(&source->project, &source->source);
 }
 
 /*
@@ -364,7 +370,7 @@ FetchSource(const pg_uuid_t *project, const pg_uuid_t *source)
 	Source	   *result;
 
 	(void) Run(FETCH_SOURCE, args, NULL, &result);
-	if (result == NULL && memcmp(project, source, sizeof(pg_uuid_t)) == 0)
+	if (result == NULL && SameUuid(project, source))
 		result = UntouchedPrimary(project);
 	return result;
 }

@@ -38,6 +38,7 @@ extern bool CanSeeProject(const pg_uuid_t *project);
 extern bool CanLockProject(const pg_uuid_t *project);
 
 /* as the owner of the tables */
+extern bool SameUuid(const pg_uuid_t *a, const pg_uuid_t *b);
 extern bool IsPrimary(const Source *source);
 extern Source *FetchSource(const pg_uuid_t *project, const pg_uuid_t *source);
 extern Source *LockSource(const pg_uuid_t *project, const pg_uuid_t *source);

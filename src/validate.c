@@ -307,6 +307,7 @@ ValidateConnection(Jsonb *connection, Problems *problems)
  */
 SILENT_FUNCTION(validate_dbt_connection)
 {
+	static const char *const argnames[] = {"dbt_connection"};
 	FuncCallContext *funcctx;
 	Problems	problems = NIL;
 
@@ -315,8 +316,7 @@ SILENT_FUNCTION(validate_dbt_connection)
 		MemoryContext caller;
 		TupleDesc	tupdesc;
 
-		if (PG_ARGISNULL(0))
-			ParameterError("dbt_connection must not be null");
+		RequireArguments(fcinfo, argnames, lengthof(argnames));
 		funcctx = SRF_FIRSTCALL_INIT();
 		caller = MemoryContextSwitchTo(funcctx->multi_call_memory_ctx);
 		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
