@@ -272,7 +272,8 @@ JsonFromBytea(bytea *utf8)
 }
 
 /*
- * The JSON text of a document in UTF-8.
+ * The JSON text of a document in UTF-8.  Printing copies each string, so it has a
+ * memory context of its own, too.
  *
  * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value.
  */
@@ -280,11 +281,13 @@ bytea *
 JsonToBytea(Jsonb *json)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext printing = AllocSetContextCreate(caller, "dbt connection", ALLOCSET_DEFAULT_SIZES);
 	StringInfoData text;
 	char	   *utf8;
 
 	initStringInfo(&text);
 	appendStringInfoSpaces(&text, VARHDRSZ);
+	MemoryContextSwitchTo(printing);
 	PG_TRY();
 	{
 		(void) JsonbToCString(&text, &json->root, VARSIZE(json));
@@ -300,6 +303,8 @@ JsonToBytea(Jsonb *json)
 				 errmsg("dbtConnection is too large to be stored")));
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(printing);
 
 	SET_VARSIZE(text.data, text.len);
 	utf8 = pg_server_to_any(text.data + VARHDRSZ, text.len - VARHDRSZ, PG_UTF8);
