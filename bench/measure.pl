@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use DBI;
+use Digest::SHA qw(sha256_hex);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use Time::HiRes qw(time sleep);
@@ -164,14 +165,30 @@ if (wanted('list'))
 	}
 }
 
+# JSON within a JSON string, of about so many bytes, that compresses about as a manifest of dbt does
+sub manifest
+{
+	my ($bytes) = @_;
+	my @nodes;
+	for (my $length = 0; $length < $bytes; $length += length $nodes[-1])
+	{
+		my $i = @nodes;
+		my $checksum = sha256_hex($i);
+		push @nodes, qq("model.shop.model_$i": {"database": "analytics", "schema": "marts", "name": "model_$i", "resource_type": "model",)
+		  . qq( "path": "marts/model_$i.sql", "checksum": {"name": "sha256", "checksum": "$checksum"}, "config": {"enabled": true,)
+		  . qq( "materialized": "table", "tags": ["nightly"]}, "columns": {"id_$i": {"description": "the key", "data_type": "bigint"}},)
+		  . qq( "raw_code": "select id as id_$i, count(*) from {{ ref('model_@{[ $i * 7 % 1000 ]}') }} group by 1", "depends_on": {"macros": []}});
+		$nodes[-1] =~ s/"/\\"/g;
+	}
+	return join ', ', @nodes;
+}
+
 if (wanted('manifest'))
 {
 	my $project = uuid_of(3, 1);
 	for my $size (1, 16, 64)
 	{
-		# quotes and all, as a manifest is
-		my $manifest = ('{\"name\": \"model\", \"columns\": [1, 2]}, ' x ($size * 1024 * 1024 / 40));
-		my $body = qq({"type": "manifest", "hideRefreshButton": false, "manifest": "$manifest"});
+		my $body = '{"type": "manifest", "hideRefreshButton": false, "manifest": "' . manifest($size * 1024 * 1024) . '"}';
 		my (%time, %memory);
 		for my $round (1 .. ($size == 64 ? 3 : 5))
 		{
