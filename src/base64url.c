@@ -34,7 +34,7 @@ static const uint8 values[256] = {
 /*
  * How long the encoding of len bytes is.
  */
-static Size
+Size
 Base64UrlLen(Size len)
 {
 	return len / 3 * 4 + (len % 3 == 0 ? 0 : len % 3 + 1);

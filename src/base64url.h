@@ -10,6 +10,7 @@
 
 #include "lib/stringinfo.h"
 
+extern Size Base64UrlLen(Size len);
 extern void AppendBase64Url(StringInfo out, const void *bytes, Size len);
 extern bytea *DecodeBase64Url(const char *text, Size len);
 

@@ -48,14 +48,14 @@ RowSubject(const Source *source)
 
 /*
  * Encrypt a connection, as JSON that is wiped and freed, for the row of a source,
- * with the active key.
+ * with the active key.  known says that it HasOnlyKnown() properties.
  *
  * Errors: 55000 without a usable keyring; 54000 if it is too large.
  */
 text *
-SealConnection(bytea *plaintext, const Source *source)
+SealConnection(bytea *plaintext, bool known, const Source *source)
 {
-	return SealEnvelope(HoldActiveKey(), RowSubject(source), plaintext);
+	return SealEnvelope(HoldActiveKey(), RowSubject(source), known, plaintext);
 }
 
 /*

@@ -17,7 +17,7 @@
 #include "variants.h"
 
 extern Variant ConnectionVariant(Jsonb *connection);
-extern text *SealConnection(bytea *plaintext, const Source *source);
+extern text *SealConnection(bytea *plaintext, bool known, const Source *source);
 extern Jsonb *OpenConnection(Source *source, const Keyring *keyring,
 							 bool keep_envelope, const char **why);
 extern Jsonb *StoredConnection(Source *source);

@@ -17,6 +17,7 @@
 #include "connection.h"
 #include "json.h"
 #include "storage.h"
+#include "withheld.h"
 
 typedef struct Copy
 {
@@ -35,7 +36,7 @@ CopySource(Source *source, void *arg)
 	target.project = *copy->target;
 	target.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	target.name = source->name;
-	target.envelope = SealConnection(JsonToBytea(connection), &target);
+	target.envelope = SealConnection(JsonToBytea(connection), HasOnlyKnown(connection), &target);
 	WipeJsonb(connection);
 	InsertSource(&target, type);
 	copy->copied++;

@@ -5,7 +5,9 @@
  *		= "dir" and "enc" = "A256CBC-HS512" (RFC 7518, sections 4.5 and 5.2.5).
  *
  * The protected header names the key ("kid") and the row ("sub"), so that a
- * ciphertext which is moved to another row does not decrypt there.
+ * ciphertext which is moved to another row does not decrypt there.  "known" is
+ * true in it, or else absent, if its type knows each property of the connection
+ * (RFC 7516, section 4.3: a private name).
  *
  *-------------------------------------------------------------------------
  */
@@ -49,14 +51,14 @@ AppendHeaderUpToSubject(StringInfo header, const char *kid)
 }
 
 static void
-AppendHeader(StringInfo out, const char *kid, const char *subject)
+AppendHeader(StringInfo out, const char *kid, const char *subject, bool known)
 {
 	StringInfoData header;
 
 	initStringInfo(&header);
 	AppendHeaderUpToSubject(&header, kid);
 	escape_json(&header, subject);
-	appendStringInfoChar(&header, '}');
+	appendStringInfoString(&header, known ? ",\"known\":true}" : "}");
 	AppendBase64Url(out, header.data, header.len);
 	pfree(header.data);
 }
@@ -86,7 +88,7 @@ EnvelopePrefix(const char *kid)
  * Errors: 54000 if the result would exceed PostgreSQL's limit for a value.
  */
 text *
-SealEnvelope(const Key *key, const char *subject, bytea *plaintext)
+SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
 {
 	bytea	   *iv = RandomBytes(AEAD_IV_LEN);
 	uint8		tag[AEAD_TAG_LEN];
@@ -100,9 +102,13 @@ SealEnvelope(const Key *key, const char *subject, bytea *plaintext)
 
 	initStringInfo(&out);
 	appendStringInfoSpaces(&out, VARHDRSZ);
-	AppendHeader(&out, key->kid, subject);
+	AppendHeader(&out, key->kid, subject, known);
 	ciphertext = AeadEncrypt(key->bytes, iv, out.data + VARHDRSZ, out.len - VARHDRSZ,
 							 plaintext, tag);
+	/* as much as is needed, and not the double of it, for it may be large */
+	out.maxlen = out.len + Base64UrlLen(AEAD_IV_LEN) + Base64UrlLen(VARSIZE_ANY_EXHDR(ciphertext)) +
+		Base64UrlLen(AEAD_TAG_LEN) + sizeof("....");
+	out.data = repalloc(out.data, out.maxlen);
 	appendStringInfoString(&out, "..");
 	AppendBase64Url(&out, VARDATA_ANY(iv), AEAD_IV_LEN);
 	appendStringInfoChar(&out, '.');
@@ -112,6 +118,19 @@ SealEnvelope(const Key *key, const char *subject, bytea *plaintext)
 	AppendBase64Url(&out, tag, AEAD_TAG_LEN);
 	SET_VARSIZE(out.data, out.len);
 	return (text *) out.data;
+}
+
+/*
+ * The protected header of an envelope that we have made, as it stands there,
+ * with the dot after it.
+ */
+text *
+EnvelopeHeader(text *envelope)
+{
+	const char *text = VARDATA_ANY(envelope);
+	const char *dot = memchr(text, '.', VARSIZE_ANY_EXHDR(envelope));
+
+	return cstring_to_text_with_len(text, dot - text + 1);
 }
 
 static bool

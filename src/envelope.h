@@ -12,10 +12,12 @@
 
 #include "keyring.h"
 
-extern text *SealEnvelope(const Key *key, const char *subject, bytea *plaintext);
+extern text *SealEnvelope(const Key *key, const char *subject, bool known,
+						  bytea *plaintext);
 extern bytea *OpenEnvelope(const Keyring *keyring, const char *subject,
 						   text *envelope, bool keep, const char **why);
 extern char *EnvelopeKid(text *envelope);
 extern text *EnvelopePrefix(const char *kid);
+extern text *EnvelopeHeader(text *envelope);
 
 #endif							/* DBT_SOURCES_ENVELOPE_H */

@@ -20,6 +20,7 @@
 #include "json.h"
 #include "keyring.h"
 #include "storage.h"
+#include "withheld.h"
 
 #define READ_BATCH 1000
 #define MAX_REPORTED 100
@@ -55,7 +56,7 @@ ResealConnection(Source *source, const char **why)
 
 	if (connection == NULL)
 		return NULL;
-	envelope = SealConnection(JsonToBytea(connection), source);
+	envelope = SealConnection(JsonToBytea(connection), HasOnlyKnown(connection), source);
 	WipeJsonb(connection);
 	return envelope;
 }

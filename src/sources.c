@@ -25,6 +25,7 @@
 #include "call.h"
 #include "connection.h"
 #include "domain.h"
+#include "envelope.h"
 #include "json.h"
 #include "sources.h"
 #include "storage.h"
@@ -149,6 +150,7 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 	Jsonb	   *summary = NULL;
 	bytea	   *plaintext = NULL;
 	const char *type = NULL;
+	bool		known = false;
 
 	if (stored != NULL)
 		merged = KeepWithheld(sent, stored, &problems);
@@ -159,14 +161,63 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 		type = variant_names[ConnectionVariant(merged)];
 		summary = MakeSummary(source, merged);
 		plaintext = JsonToBytea(merged);
+		known = HasOnlyKnown(merged);
 	}
 	if (merged != sent)
 		WipeJsonb(merged);
 	RaiseProblems(problems);
 
-	source->envelope = SealConnection(plaintext, source);
+	source->envelope = SealConnection(plaintext, known, source);
 	ReplaceSource(source, type);
 	return summary;
+}
+
+/*
+ * Give a source a new connection, and a name unless that is NULL, without
+ * looking at the stored one.  Returns the summary; or NULL, with nothing done,
+ * unless it is certain that the new connection is right and keeps nothing of
+ * the stored one.
+ */
+static Jsonb *
+ReplaceOutright(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
+				Jsonb *sent, Problems problems)
+{
+	Source		source = {*project, *uuid, name, 0, NULL};
+	Source	   *replaced;
+
+	if (!SendsSecrets(sent) || !HasOnlyKnown(sent))
+		return NULL;
+	ValidateConnection(sent, &problems);
+	if (problems != NIL)
+		return NULL;
+
+	/* an equal header promises the same of the connection that is stored */
+	source.envelope = SealConnection(JsonToBytea(sent), true, &source);
+	replaced = ReplaceIfHeader(&source, variant_names[ConnectionVariant(sent)],
+							   EnvelopeHeader(source.envelope));
+	pfree(source.envelope);
+	return replaced == NULL ? NULL : MakeSummary(replaced, sent);
+}
+
+/*
+ * Give a source a new connection, and a name unless that is NULL; problems are
+ * those found so far.  Returns the summary.
+ */
+static Jsonb *
+ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
+				 Jsonb *sent, Problems problems)
+{
+	Jsonb	   *summary = ReplaceOutright(project, uuid, name, sent, problems);
+	Source	   *source;
+
+	if (summary != NULL)
+		return summary;
+	source = SameUuid(project, uuid) ? LockPrimarySource(project) : LockSource(project, uuid);
+	if (source == NULL)
+		RaiseSourceNotFound();
+	if (name != NULL)
+		source->name = name;
+	return ReplaceConnection(source, sent, problems);
 }
 
 /*
@@ -225,12 +276,7 @@ SILENT_FUNCTION(update_project_dbt_source)
 		PG_RETURN_JSONB_P(SummarizeStored(source));
 	}
 
-	source = LockSource(project, uuid);
-	if (source == NULL)
-		RaiseSourceNotFound();
-	if (request.name != NULL)
-		source->name = request.name;
-	summary = ReplaceConnection(source, request.connection, problems);
+	summary = ChangeConnection(project, uuid, request.name, request.connection, problems);
 	WipeJsonb(request.connection);
 	PG_RETURN_JSONB_P(summary);
 }
@@ -270,7 +316,8 @@ SILENT_FUNCTION(create_project_dbt_source)
 	source.project = *project;
 	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	source.name = request.name;
-	source.envelope = SealConnection(JsonToBytea(request.connection), &source);
+	source.envelope = SealConnection(JsonToBytea(request.connection),
+									 HasOnlyKnown(request.connection), &source);
 	(void) LockPrimarySource(project);
 	InsertSource(&source, variant_names[ConnectionVariant(request.connection)]);
 	summary = MakeSummary(&source, request.connection);
@@ -289,12 +336,10 @@ SILENT_FUNCTION(create_project_dbt_source)
 SILENT_FUNCTION(set_project_dbt_connection)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, connection_args);
-	Source	   *source;
 
 	PreventCommandIfReadOnly("set_project_dbt_connection()");
 	RequireManage(project);
-	source = LockPrimarySource(project);
-	PG_RETURN_JSONB_P(ReplaceConnection(source, PG_GETARG_JSONB_P(1), NIL));
+	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, PG_GETARG_JSONB_P(1), NIL));
 }
 
 /*

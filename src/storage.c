@@ -35,6 +35,7 @@
 #define OF_PROJECT " WHERE project_uuid " EQ " $1"
 #define OF_SOURCE OF_PROJECT " AND project_dbt_source_uuid " EQ " $2"
 #define COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection"
+#define NO_ENVELOPE "project_uuid, project_dbt_source_uuid, name, precedence, NULL"
 #define HEADERS "project_uuid, project_dbt_source_uuid, name, precedence," \
 	" pg_catalog.substr(dbt_connection, 1, 4097)"
 #define PROJECTS "%1$s.projects"
@@ -52,13 +53,14 @@ typedef enum Statement
 	LIST_STALE,
 	RENAME_SOURCE,
 	REPLACE_SOURCE,
+	REPLACE_IF_HEADER,
 	REENCRYPT_SOURCE,
 	INSERT_SOURCE,
 	DELETE_SOURCE
 } Statement;
 
 #define NUM_STATEMENTS (DELETE_SOURCE + 1)
-#define MAX_ARGS 5
+#define MAX_ARGS 6
 
 #define GENERIC CURSOR_OPT_GENERIC_PLAN
 #define CUSTOM CURSOR_OPT_CUSTOM_PLAN
@@ -107,6 +109,11 @@ static const struct
 	[REPLACE_SOURCE] = {true, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE " SOURCES " SET name = $3, dbt_connection_type = $4, dbt_connection = $5,"
 		" updated_at = pg_catalog.now()" OF_SOURCE},
+	[REPLACE_IF_HEADER] = {true, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
+		"UPDATE " SOURCES " SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5,"
+		" updated_at = pg_catalog.now()" OF_SOURCE
+		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($6)) " EQ " $6"
+		" RETURNING " NO_ENVELOPE},
 	[REENCRYPT_SOURCE] = {true, GENERIC, 4, {UUIDOID, UUIDOID, TEXTOID, TEXTOID},
 		"UPDATE " SOURCES " SET dbt_connection = $4"
 		" WHERE (project_uuid, project_dbt_source_uuid) " EQ
@@ -508,6 +515,25 @@ RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name)
 	Source	   *result;
 
 	(void) Run(RENAME_SOURCE, args, NULL, &result);
+	return result;
+}
+
+/*
+ * Store the connection of a source, and its name unless that is NULL, if the
+ * envelope that is stored begins with header; returns the source without its
+ * envelope, or NULL if there is no such source.
+ *
+ * Errors: 23505 if the project has another source of that name.
+ */
+Source *
+ReplaceIfHeader(const Source *source, const char *type, text *header)
+{
+	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
+		PointerGetDatum(source->name), CStringGetTextDatum(type),
+	PointerGetDatum(source->envelope), PointerGetDatum(header)};
+	Source	   *result;
+
+	(void) Run(REPLACE_IF_HEADER, args, source->name == NULL ? "  n   " : NULL, &result);
 	return result;
 }
 

@@ -79,13 +79,102 @@ IsEnvironment(const Holder *holder, const JsonbValue *key)
  * value is kept.
  */
 static bool
-IsLeftOut(JsonbContainer *fresh, const JsonbValue *key)
+IsLeftOut(JsonbContainer *fresh, const char *key, int len)
 {
 	JsonbValue	value;
 
-	return getKeyJsonValueFromContainer(fresh, key->val.string.val,
-										key->val.string.len, &value) == NULL ||
+	return getKeyJsonValueFromContainer(fresh, key, len, &value) == NULL ||
 		JsonIsEmptyString(&value);
+}
+
+static bool
+HasOnlyKnownVariables(const JsonbValue *environment)
+{
+	JsonMembers variables;
+	JsonMember	variable;
+
+	if (!JsonIsArray(environment))
+		return false;
+	variables = JsonMembersOf(environment->val.binary.data);
+	while (NextJsonMember(&variables, &variable))
+	{
+		JsonMembers members;
+		JsonMember	member;
+
+		if (!JsonIsObject(&variable.value))
+			return false;
+		members = JsonMembersOf(variable.value.val.binary.data);
+		while (NextJsonMember(&members, &member))
+		{
+			if (!JsonStringEquals(&member.key, "key") && !JsonStringEquals(&member.key, "value"))
+				return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Whether secrets are all that a view withholds of a connection.
+ */
+bool
+HasOnlyKnown(Jsonb *connection)
+{
+	Variant		variant = ConnectionVariant(connection);
+	JsonMembers members = JsonMembersOf(&connection->root);
+	JsonMember	member;
+
+	while (NextJsonMember(&members, &member))
+	{
+		const Field *field = FieldByName(variant, member.key.val.string.val, member.key.val.string.len);
+
+		if (field == NULL ||
+			(field->type == FIELD_ENVIRONMENT && !HasOnlyKnownVariables(&member.value)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+SendsSecretVariables(JsonbContainer *environment)
+{
+	JsonMembers members = JsonMembersOf(environment);
+	JsonMember	member;
+
+	while (NextJsonMember(&members, &member))
+	{
+		JsonbValue	key;
+
+		if (JsonIsObject(&member.value) &&
+			JsonFindString(member.value.val.binary.data, "key", &key) &&
+			IsSecretVariable(&key) && IsLeftOut(member.value.val.binary.data, "value", strlen("value")))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether a new connection leaves no secret out, so that it keeps nothing of a
+ * stored one that HasOnlyKnown() properties.
+ */
+bool
+SendsSecrets(Jsonb *fresh)
+{
+	Variant		variant = ConnectionVariant(fresh);
+	JsonbValue	value;
+
+	if (variant == VARIANT_UNKNOWN)
+		return false;
+	for (const Field *field = connection_fields; field->name != NULL; field++)
+	{
+		if (!FieldIsKnown(field, variant))
+			continue;
+		if (field->trait == TRAIT_SECRET && IsLeftOut(&fresh->root, field->name, field->name_len))
+			return false;
+		if (field->type == FIELD_ENVIRONMENT && JsonFind(&fresh->root, field->name, &value) &&
+			JsonIsArray(&value) && !SendsSecretVariables(value.val.binary.data))
+			return false;
+	}
+	return true;
 }
 
 static int
@@ -198,8 +287,8 @@ MergeMembers(JsonbParseState **state, const Holder *holder,
 	members = JsonMembersOf(stored);
 	while (NextJsonMember(&members, &member))
 	{
-		if (!IsWithheld(holder, &member.key) || !IsLeftOut(fresh, &member.key) ||
-			JsonIsEmptyString(&member.value))
+		if (!IsWithheld(holder, &member.key) || JsonIsEmptyString(&member.value) ||
+			!IsLeftOut(fresh, member.key.val.string.val, member.key.val.string.len))
 			continue;
 		if (holder->host_changed)
 			AddProblem(problems, PathOfMember(PathOfHolder(holder), &member.key),

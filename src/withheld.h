@@ -11,6 +11,8 @@
 #include "problems.h"
 #include "variants.h"
 
+extern bool HasOnlyKnown(Jsonb *connection);
+extern bool SendsSecrets(Jsonb *connection);
 extern Jsonb *KeepWithheld(Jsonb *fresh, Jsonb *stored, Problems *problems);
 extern JsonbValue *RedactConnection(JsonbParseState **state, Jsonb *connection);
 

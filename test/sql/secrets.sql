@@ -63,4 +63,51 @@ SELECT project_dbt_connection(:p, :'a');
 SELECT update_project_dbt_source(:p, :'a', '{"name": "b"}') -> 'hasCredentialError' AS error;
 SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "gitlab", "repository": "r", "branch": "b", "project_sub_path": "/"}}');
 SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "dbt"}}') -> 'hasCredentialError' AS healed;
+
+-- an update that sends every secret may not look at the stored connection, unless that was encrypted with an older
+-- key; each stored connection with each sent one comes to the same
+CREATE TABLE connections (n integer PRIMARY KEY, connection jsonb);
+INSERT INTO connections SELECT row_number() OVER (),
+	CASE WHEN c LIKE '%git%' THEN '{"repository": "r", "branch": "b", "project_sub_path": "/"}' ELSE '{}' END::jsonb || c::jsonb
+FROM unnest(ARRAY['{"type": "gitlab", "personal_access_token": "t1"}', '{"type": "gitlab", "personal_access_token": "t2"}',
+	'{"type": "gitlab"}', '{"type": "gitlab", "personal_access_token": ""}', '{"type": "gitlab", "personal_access_token": null}',
+	'{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s"}', '{"type": "gitlab", "personal_access_token": "t", "ssh_key": ""}',
+	'{"type": "gitlab", "personal_access_token": "t", "host_domain": "h"}', '{"type": "gitlab", "personal_access_token": "t", "branch": 1}',
+	'{"type": "github", "authorization_method": "personal_access_token", "personal_access_token": "t"}',
+	'{"type": "github", "authorization_method": "installation_id", "installation_id": "1"}',
+	'{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1"}', '{"type": "none", "environment": []}',
+	'{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "webhook_hmac_secret": "w"}']
+	|| ARRAY(SELECT format('{"type": "gitlab", "personal_access_token": "t", "environment": %s}', e)
+		FROM unnest(ARRAY['[]', '{}', '"text"', '["text"]', '[{"key": "DBT_ENV_SECRET_A", "value": "a"}]', '[{"key": "DBT_ENV_SECRET_A", "value": "b"}]',
+		'[{"key": "DBT_ENV_SECRET_A", "value": ""}]', '[{"key": "DBT_ENV_SECRET_A"}]', '[{"key": "A", "value": "a"}]', '[{"key": "A", "value": ""}]',
+		'[{"key": "A", "value": "a", "note": "n"}]', '[{"key": "DBT_ENV_SECRET_A", "value": "a", "note": "n"}]',
+		'[{"key": "DBT_ENV_SECRET_A", "value": "a"}, {"key": "DBT_ENV_SECRET_A", "value": "b"}]',
+		'[{"key": "DBT_ENV_SECRET_A", "value": "c"}, {"key": "DBT_ENV_SECRET_A", "value": ""}]']) e)) c;
+CREATE TABLE pairs AS SELECT way, stored.n AS stored, sent.n AS sent, gen_random_uuid() AS project, NULL::text AS answer
+FROM connections stored, connections sent, unnest(ARRAY['same key', 'older key']) way;
+CREATE FUNCTION change(project uuid, connection integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+	RETURN set_project_dbt_connection(project, c.connection) - 'projectDbtSourceUuid' FROM connections c WHERE n = change.connection;
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN detail;
+END $$;
+INSERT INTO projects (project_uuid, name) SELECT project, 'pair' FROM pairs;
+SELECT count(change(project, stored)) FROM pairs;
+UPDATE pairs SET answer = change(project, sent) WHERE way = 'same key';
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+UPDATE pairs SET answer = change(project, sent) WHERE way = 'older key';
+SELECT count(*) AS pairs, count(*) FILTER (WHERE answers = 1) AS same_answers, count(*) FILTER (WHERE connections = 1) AS same_connections
+FROM (SELECT count(DISTINCT answer) AS answers, count(DISTINCT coalesce(project_dbt_connection(project, project)::text, '')) AS connections
+	FROM pairs GROUP BY stored, sent) p;
+-- an unknown property is kept, whether all secrets are sent or none
+SELECT count(*) AS kept, count(*) FILTER (WHERE project_dbt_connection(project, project) ->> 'ssh_key' = 's') AS with_key
+FROM pairs WHERE stored = 6 AND sent IN (1, 2, 3, 4);
+SELECT count(*) AS stored, count(*) FILTER (WHERE header LIKE '%"known":true}') AS known
+FROM pairs, project_dbt_sources s, convert_from(decode(rpad(translate(split_part(dbt_connection, '.', 1), '-_', '+/'),
+	(length(split_part(dbt_connection, '.', 1)) + 3) / 4 * 4, '='), 'base64'), 'UTF8') header
+WHERE s.project_uuid = project AND stored = sent;
+DROP FUNCTION change;
+DROP TABLE pairs, connections;
 DROP EXTENSION dbt_sources;

@@ -112,7 +112,7 @@ test_envelope_cpu(PG_FUNCTION_ARGS)
 	{
 		const char *why;
 		bytea	   *copy = memcpy(palloc(VARSIZE(plaintext)), plaintext, VARSIZE(plaintext));
-		text	   *envelope = SealEnvelope(&keyring->keys[0], "project/source", copy);
+		text	   *envelope = SealEnvelope(&keyring->keys[0], "project/source", true, copy);
 
 		if (OpenEnvelope(keyring, "project/source", envelope, false, &why) == NULL)
 			elog(ERROR, "%s", why);
