@@ -87,8 +87,31 @@ my %floor_variables = (one => 'one', two => 'two', type => 'github', envelope =>
 my ($project, $first) = (uuid_of(1, 0), $source->(0));
 my $round_trip = pgbench("SELECT 1;\n", transactions => 10000, id => 'rt');
 
+# The peer does the same job: what it is given in turn, and what it says and stores then.
+sub compare_with_peer
+{
+	my $db = connect_db();
+	my ($p, $s) = (uuid_of(1, 0), uuid_of(2, 0));
+	for my $connection ('c', "c - 'personal_access_token'", q(c || '{"personal_access_token": "new", "branch": "develop"}'), q(c || '{"personal_access_token": "", "branch": 1}'),
+		q(jsonb_set(c, '{environment,2,value}', '""')), q(c || '{"environment": [{"key": "DBT_ENV_SECRET_TOKEN", "value": ""}, {"key": "A", "value": ""}]}'),
+		q(c || '{"environment": [{"key": "PATH", "value": "/"}]}'), q(c || '{"environment": [{"key": "A"}]}'), q(c || '{"environment": {}}'),
+		"c - 'branch'", q(c || '{"host_domain": "git.example.com"}'), q((c - 'personal_access_token') || '{"host_domain": "other.example.com"}'),
+		q(c || '{"ssh_key": "unknown"}'), 'c', q(c || '{"type": "gitlab"}'), q(c || '{"type": "svn"}'), q('{"type": "none", "target": "prod"}'), 'c')
+	{
+		my ($body) = $db->selectrow_array("SELECT jsonb_build_object('name', 'one', 'dbtConnection', $connection) FROM connection('main') c");
+		my @answers = map {
+			my ($answer) = eval { $db->selectrow_array("SELECT $_ - 'projectDbtSourceUuid'", { PrintError => 0 }, $body) };
+			$answer // $db->state;
+		} "update_project_dbt_source('$project', '$first', ?)", "peer_update('$p', '$s', ?, '')";
+		my ($same) = $db->selectrow_array("SELECT project_dbt_connection('$project', '$first') = pgp_sym_decrypt(dbt_connection, current_setting('peer.passphrase'))::jsonb
+			FROM peer_sources WHERE project_dbt_source_uuid = '$s'");
+		die "the peer does another job for $connection: $answers[1] and not $answers[0]\n" unless $same && $answers[0] eq $answers[1];
+	}
+}
+
 if (wanted('patch'))
 {
+	compare_with_peer();
 	my $peer = sub {
 		my ($n, $options) = @_;
 		my ($p, $s) = (uuid_of(1, $n), uuid_of(2, $n));

@@ -30,54 +30,7 @@ CREATE TABLE floor_sources (LIKE project_dbt_sources INCLUDING ALL);
 INSERT INTO floor_sources (project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection_type, dbt_connection)
 SELECT project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection_type, dbt_connection FROM project_dbt_sources;
 
--- the peer: what people write today; options as pgp_sym_encrypt() has them
-CREATE TABLE peer_sources (
-	project_uuid uuid NOT NULL, project_dbt_source_uuid uuid NOT NULL, name text NOT NULL, precedence integer NOT NULL,
-	dbt_connection bytea, updated_at timestamptz NOT NULL DEFAULT now(),
-	PRIMARY KEY (project_uuid, project_dbt_source_uuid), UNIQUE (project_uuid, name));
-CREATE FUNCTION peer_update(project uuid, source uuid, body jsonb, options text) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-	passphrase CONSTANT text := current_setting('peer.passphrase');
-	old peer_sources;
-	stored jsonb;
-	fresh jsonb := body -> 'dbtConnection';
-	field text;
-BEGIN
-	PERFORM FROM projects WHERE project_uuid = project FOR KEY SHARE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'project not found';
-	END IF;
-	SELECT * INTO old FROM peer_sources WHERE project_uuid = project AND project_dbt_source_uuid = source FOR UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION 'source not found';
-	END IF;
-	IF jsonb_typeof(body -> 'name') <> 'string' OR trim(body ->> 'name') = '' OR length(body ->> 'name') > 255 THEN
-		RAISE EXCEPTION 'name';
-	END IF;
-	IF fresh IS NOT NULL THEN
-		IF fresh ->> 'type' NOT IN ('dbt', 'dbt_cloud_ide', 'github', 'gitlab', 'bitbucket', 'azure_devops', 'none', 'manifest') THEN
-			RAISE EXCEPTION 'type';
-		END IF;
-		FOREACH field IN ARRAY ARRAY['authorization_method', 'repository', 'branch', 'project_sub_path'] LOOP
-			IF jsonb_typeof(fresh -> field) IS DISTINCT FROM 'string' THEN
-				RAISE EXCEPTION '%', field;
-			END IF;
-		END LOOP;
-		stored := pgp_sym_decrypt(old.dbt_connection, passphrase)::jsonb;
-		IF coalesce(fresh ->> 'personal_access_token', '') = '' AND stored ->> 'type' = fresh ->> 'type' THEN
-			fresh := fresh || jsonb_build_object('personal_access_token', stored -> 'personal_access_token');
-		END IF;
-	END IF;
-	UPDATE peer_sources SET name = body ->> 'name', updated_at = now(),
-		dbt_connection = pgp_sym_encrypt(fresh::text, passphrase, options)
-	WHERE project_uuid = project AND project_dbt_source_uuid = source;
-	RETURN jsonb_build_object('projectDbtSourceUuid', source, 'name', body ->> 'name', 'isPrimary', project = source,
-		'precedence', old.precedence, 'hasCredentialError', false, 'type', fresh -> 'type', 'repository', fresh -> 'repository',
-		'branch', fresh -> 'branch', 'projectSubPath', fresh -> 'project_sub_path');
-END $$;
-ALTER DATABASE postgres SET peer.passphrase = 'a passphrase of some length';
-INSERT INTO peer_sources SELECT uuid_of(1, i), uuid_of(2, i), 'source', 1, pgp_sym_encrypt(connection('main')::text, 'a passphrase of some length', o)
-FROM (VALUES (0, ''), (1, 's2k-mode=0, cipher-algo=aes256')) v (i, o);
+\ir peer.sql
 
 -- lists of 10, 1,000 and 100,000 sources, and a project for a manifest
 INSERT INTO projects (project_uuid, name) SELECT uuid_of(3, n), 'list of ' || n FROM (VALUES (1), (10), (1000), (100000)) v (n);
