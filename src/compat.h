@@ -27,4 +27,11 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* PostgreSQL 18 asks whether a deferrable primary key will do. */
+#if PG_VERSION_NUM >= 180000
+#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
 #endif							/* DBT_SOURCES_COMPAT_H */

@@ -70,6 +70,7 @@ Jsonb *
 OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
 			   const char **why)
 {
+	text	   *envelope;
 	bytea	   *plaintext;
 	Jsonb	   *connection;
 
@@ -78,7 +79,9 @@ OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
 		*why = "There is no usable keyring.";
 		return NULL;
 	}
-	plaintext = OpenEnvelope(keyring, RowSubject(source), source->envelope, keep_envelope, why);
+	envelope = DatumGetTextPP(PointerGetDatum(source->envelope));
+	plaintext = OpenEnvelope(keyring, RowSubject(source), envelope,
+							 keep_envelope && envelope == source->envelope, why);
 	if (!keep_envelope)
 		source->envelope = NULL;
 	if (plaintext == NULL)
@@ -95,6 +98,18 @@ OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
 		return NULL;
 	}
 	return connection;
+}
+
+/*
+ * Whether the stored connection is said to have HasOnlyKnown() properties.
+ *
+ * Whoever could make it say so wrongly could as well make it unreadable, after
+ * which an update keeps nothing of it either.
+ */
+bool
+StoredHasOnlyKnown(const Source *source)
+{
+	return source->envelope != NULL && EnvelopeSaysKnown(source->envelope);
 }
 
 /*

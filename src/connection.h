@@ -20,6 +20,7 @@ extern Variant ConnectionVariant(Jsonb *connection);
 extern text *SealConnection(bytea *plaintext, bool known, const Source *source);
 extern Jsonb *OpenConnection(Source *source, const Keyring *keyring,
 							 bool keep_envelope, const char **why);
+extern bool StoredHasOnlyKnown(const Source *source);
 extern Jsonb *StoredConnection(Source *source);
 extern Jsonb *RequireConnection(Source *source);
 

@@ -26,6 +26,7 @@
 
 #define ALG "dir"
 #define ENC "A256CBC-HS512"
+#define KNOWN ",\"known\":true}"	/* ends the header */
 
 /* ours have about 200 bytes; don't parse more of what nobody vouches for */
 #define MAX_HEADER_LEN 4096
@@ -58,7 +59,7 @@ AppendHeader(StringInfo out, const char *kid, const char *subject, bool known)
 	initStringInfo(&header);
 	AppendHeaderUpToSubject(&header, kid);
 	escape_json(&header, subject);
-	appendStringInfoString(&header, known ? ",\"known\":true}" : "}");
+	appendStringInfoString(&header, known ? KNOWN : "}");
 	AppendBase64Url(out, header.data, header.len);
 	pfree(header.data);
 }
@@ -118,19 +119,6 @@ SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
 	AppendBase64Url(&out, tag, AEAD_TAG_LEN);
 	SET_VARSIZE(out.data, out.len);
 	return (text *) out.data;
-}
-
-/*
- * The protected header of an envelope that we have made, as it stands there,
- * with the dot after it.
- */
-text *
-EnvelopeHeader(text *envelope)
-{
-	const char *text = VARDATA_ANY(envelope);
-	const char *dot = memchr(text, '.', VARSIZE_ANY_EXHDR(envelope));
-
-	return cstring_to_text_with_len(text, dot - text + 1);
 }
 
 static bool
@@ -196,16 +184,54 @@ EnvelopeKid(text *envelope)
 }
 
 /*
+ * Whether an envelope was made with known, as far as its header tells that
+ * nobody has authenticated yet.
+ */
+bool
+EnvelopeSaysKnown(text *envelope)
+{
+	text	   *start = DatumGetTextPSlice(PointerGetDatum(envelope), 0, MAX_HEADER_LEN);
+	const char *dot = memchr(VARDATA_ANY(start), '.', VARSIZE_ANY_EXHDR(start));
+	bytea	   *header = dot == NULL ? NULL : DecodeBase64Url(VARDATA_ANY(start), dot - VARDATA_ANY(start));
+	Size		len = header == NULL ? 0 : VARSIZE_ANY_EXHDR(header);
+
+	return len >= strlen(KNOWN) &&
+		memcmp(VARDATA_ANY(header) + len - strlen(KNOWN), KNOWN, strlen(KNOWN)) == 0;
+}
+
+/*
+ * Whether a header is what SealEnvelope() would write.
+ */
+static bool
+IsOurHeader(const Part *part, const Key *key, const char *subject, bool known)
+{
+	StringInfoData ours;
+	bool		same;
+
+	initStringInfo(&ours);
+	AppendHeader(&ours, key->kid, subject, known);
+	same = part->len == (Size) ours.len && memcmp(part->text, ours.data, ours.len) == 0;
+	pfree(ours.data);
+	return same;
+}
+
+/*
  * The key of an envelope whose header is for us and for this row, or NULL.
  */
 static const Key *
 KeyForHeader(const Keyring *keyring, const char *subject, Part *part,
 			 const char **why)
 {
-	Jsonb	   *header = ParseHeader(part->text, part->len);
+	const Key  *key = &keyring->keys[0];
+	Jsonb	   *header;
 	JsonbValue	value;
-	const Key  *key = NULL;
 
+	/* most have been written with the active key, and needn't be parsed */
+	if (IsOurHeader(part, key, subject, true) || IsOurHeader(part, key, subject, false))
+		return key;
+
+	key = NULL;
+	header = ParseHeader(part->text, part->len);
 	if (header == NULL ||
 		!HeaderSays(header, "alg", ALG) || !HeaderSays(header, "enc", ENC) ||
 		JsonFind(&header->root, "crit", &value) ||

@@ -25,7 +25,6 @@
 #include "call.h"
 #include "connection.h"
 #include "domain.h"
-#include "envelope.h"
 #include "json.h"
 #include "sources.h"
 #include "storage.h"
@@ -145,13 +144,16 @@ ParseBody(Jsonb *body, Problems *problems)
 static Jsonb *
 ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 {
-	Jsonb	   *stored = StoredConnection(source);
+	Jsonb	   *stored = NULL;
 	Jsonb	   *merged = sent;
 	Jsonb	   *summary = NULL;
 	bytea	   *plaintext = NULL;
 	const char *type = NULL;
 	bool		known = false;
 
+	/* decrypt only what may have to be kept in part */
+	if (!SendsSecrets(sent) || !StoredHasOnlyKnown(source))
+		stored = StoredConnection(source);
 	if (stored != NULL)
 		merged = KeepWithheld(sent, stored, &problems);
 	WipeJsonb(stored);
@@ -173,33 +175,6 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 }
 
 /*
- * Give a source a new connection, and a name unless that is NULL, without
- * looking at the stored one.  Returns the summary; or NULL, with nothing done,
- * unless it is certain that the new connection is right and keeps nothing of
- * the stored one.
- */
-static Jsonb *
-ReplaceOutright(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
-				Jsonb *sent, Problems problems)
-{
-	Source		source = {*project, *uuid, name, 0, NULL};
-	Source	   *replaced;
-
-	if (!SendsSecrets(sent) || !HasOnlyKnown(sent))
-		return NULL;
-	ValidateConnection(sent, &problems);
-	if (problems != NIL)
-		return NULL;
-
-	/* an equal header promises the same of the connection that is stored */
-	source.envelope = SealConnection(JsonToBytea(sent), true, &source);
-	replaced = ReplaceIfHeader(&source, variant_names[ConnectionVariant(sent)],
-							   EnvelopeHeader(source.envelope));
-	pfree(source.envelope);
-	return replaced == NULL ? NULL : MakeSummary(replaced, sent);
-}
-
-/*
  * Give a source a new connection, and a name unless that is NULL; problems are
  * those found so far.  Returns the summary.
  */
@@ -207,12 +182,10 @@ static Jsonb *
 ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
 				 Jsonb *sent, Problems problems)
 {
-	Jsonb	   *summary = ReplaceOutright(project, uuid, name, sent, problems);
-	Source	   *source;
+	Source	   *source = LockSource(project, uuid);
 
-	if (summary != NULL)
-		return summary;
-	source = SameUuid(project, uuid) ? LockPrimarySource(project) : LockSource(project, uuid);
+	if (source == NULL && SameUuid(project, uuid))
+		source = LockPrimarySource(project);
 	if (source == NULL)
 		RaiseSourceNotFound();
 	if (name != NULL)

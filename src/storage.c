@@ -21,11 +21,14 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 
 #include "domain.h"
+#include "rowlock.h"
 #include "storage.h"
 
 #define PRIMARY_NAME "Project dbt connection"
@@ -34,10 +37,16 @@
 #define EQ "OPERATOR(pg_catalog.=)"
 #define OF_PROJECT " WHERE project_uuid " EQ " $1"
 #define OF_SOURCE OF_PROJECT " AND project_dbt_source_uuid " EQ " $2"
-#define COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection"
-#define NO_ENVELOPE "project_uuid, project_dbt_source_uuid, name, precedence, NULL"
-#define HEADERS "project_uuid, project_dbt_source_uuid, name, precedence," \
-	" pg_catalog.substr(dbt_connection, 1, 4097)"
+#define PLAIN_COLUMNS "project_uuid, project_dbt_source_uuid, name, is_primary, precedence, dbt_connection_type"
+#define COLUMNS PLAIN_COLUMNS ", dbt_connection"
+#define HEADERS PLAIN_COLUMNS ", pg_catalog.substr(dbt_connection, 1, 4097)"
+/* where a Source is in these columns, and in the table itself */
+#define ANUM_PROJECT 1
+#define ANUM_SOURCE 2
+#define ANUM_NAME 3
+#define ANUM_PRECEDENCE 5
+#define ANUM_ENVELOPE 7
+
 #define PROJECTS "%1$s.projects"
 #define SOURCES "%1$s.project_dbt_sources"
 
@@ -53,14 +62,13 @@ typedef enum Statement
 	LIST_STALE,
 	RENAME_SOURCE,
 	REPLACE_SOURCE,
-	REPLACE_IF_HEADER,
 	REENCRYPT_SOURCE,
 	INSERT_SOURCE,
 	DELETE_SOURCE
 } Statement;
 
 #define NUM_STATEMENTS (DELETE_SOURCE + 1)
-#define MAX_ARGS 6
+#define MAX_ARGS 5
 
 #define GENERIC CURSOR_OPT_GENERIC_PLAN
 #define CUSTOM CURSOR_OPT_CUSTOM_PLAN
@@ -109,11 +117,6 @@ static const struct
 	[REPLACE_SOURCE] = {true, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE " SOURCES " SET name = $3, dbt_connection_type = $4, dbt_connection = $5,"
 		" updated_at = pg_catalog.now()" OF_SOURCE},
-	[REPLACE_IF_HEADER] = {true, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
-		"UPDATE " SOURCES " SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5,"
-		" updated_at = pg_catalog.now()" OF_SOURCE
-		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($6)) " EQ " $6"
-		" RETURNING " NO_ENVELOPE},
 	[REENCRYPT_SOURCE] = {true, GENERIC, 4, {UUIDOID, UUIDOID, TEXTOID, TEXTOID},
 		"UPDATE " SOURCES " SET dbt_connection = $4"
 		" WHERE (project_uuid, project_dbt_source_uuid) " EQ
@@ -262,7 +265,9 @@ RunPlan(SPIPlanPtr plan, Datum *args, const char *nulls)
 }
 
 /*
- * The source in a row of COLUMNS, palloc'd in the current context.
+ * The source in a row of COLUMNS or of the table, palloc'd in the current
+ * context.  An envelope that is stored out of line is not fetched here, as not
+ * everybody needs it.
  */
 static Source *
 MakeSource(HeapTuple tuple, TupleDesc desc)
@@ -271,12 +276,12 @@ MakeSource(HeapTuple tuple, TupleDesc desc)
 	bool		isnull;
 	Datum		envelope;
 
-	source->project = *DatumGetUUIDP(heap_getattr(tuple, 1, desc, &isnull));
-	source->source = *DatumGetUUIDP(heap_getattr(tuple, 2, desc, &isnull));
-	source->name = DatumGetTextPCopy(heap_getattr(tuple, 3, desc, &isnull));
-	source->precedence = DatumGetInt32(heap_getattr(tuple, 4, desc, &isnull));
-	envelope = heap_getattr(tuple, 5, desc, &isnull);
-	source->envelope = isnull ? NULL : DatumGetTextPCopy(envelope);
+	source->project = *DatumGetUUIDP(heap_getattr(tuple, ANUM_PROJECT, desc, &isnull));
+	source->source = *DatumGetUUIDP(heap_getattr(tuple, ANUM_SOURCE, desc, &isnull));
+	source->name = DatumGetTextPCopy(heap_getattr(tuple, ANUM_NAME, desc, &isnull));
+	source->precedence = DatumGetInt32(heap_getattr(tuple, ANUM_PRECEDENCE, desc, &isnull));
+	envelope = heap_getattr(tuple, ANUM_ENVELOPE, desc, &isnull);
+	source->envelope = isnull ? NULL : (text *) DatumGetPointer(datumCopy(envelope, false, -1));
 	return source;
 }
 
@@ -323,6 +328,35 @@ CanSeeProject(const pg_uuid_t *project)
 }
 
 /*
+ * Whether the caller may read the whole table: its rows and its columns.
+ */
+static bool
+IsUnrestricted(Oid table)
+{
+	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+}
+
+/*
+ * Lock a row without a statement; false if that has to be run.  The source in
+ * it goes to *result, if asked for.
+ */
+static bool
+LockRowOf(Oid table, LockTupleMode mode, const pg_uuid_t *project, const pg_uuid_t *source,
+		  Source **result)
+{
+	const pg_uuid_t *key[] = {project, source};
+	TupleTableSlot *row = LockRow(table, mode, key, source == NULL ? 1 : 2);
+
+	if (row == NULL)
+		return false;
+	if (result != NULL)
+		*result = MakeSource(ExecFetchSlotHeapTuple(row, false, NULL), row->tts_tupleDescriptor);
+	ExecDropSingleTupleTableSlot(row);
+	return true;
+}
+
+/*
  * Whether the caller may lock the project, which needs UPDATE on any column of
  * the table, and to pass its policies; if so, it is locked.
  *
@@ -338,7 +372,8 @@ CanLockProject(const pg_uuid_t *project)
 	if (pg_class_aclcheck(table, GetUserId(), ACL_UPDATE) != ACLCHECK_OK &&
 		pg_attribute_aclcheck_all(table, GetUserId(), ACL_UPDATE, ACLMASK_ANY) != ACLCHECK_OK)
 		return false;
-	return Run(LOCK_PROJECT, args, NULL, NULL) > 0;
+	return (IsUnrestricted(table) && LockRowOf(table, LockTupleKeyShare, project, NULL, NULL)) ||
+		Run(LOCK_PROJECT, args, NULL, NULL) > 0;
 }
 
 bool
@@ -391,7 +426,8 @@ LockSource(const pg_uuid_t *project, const pg_uuid_t *source)
 	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source)};
 	Source	   *result;
 
-	(void) Run(LOCK_SOURCE, args, NULL, &result);
+	if (!LockRowOf(TableOid("project_dbt_sources"), LockTupleNoKeyExclusive, project, source, &result))
+		(void) Run(LOCK_SOURCE, args, NULL, &result);
 	return result;
 }
 
@@ -515,25 +551,6 @@ RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name)
 	Source	   *result;
 
 	(void) Run(RENAME_SOURCE, args, NULL, &result);
-	return result;
-}
-
-/*
- * Store the connection of a source, and its name unless that is NULL, if the
- * envelope that is stored begins with header; returns the source without its
- * envelope, or NULL if there is no such source.
- *
- * Errors: 23505 if the project has another source of that name.
- */
-Source *
-ReplaceIfHeader(const Source *source, const char *type, text *header)
-{
-	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
-		PointerGetDatum(source->name), CStringGetTextDatum(type),
-	PointerGetDatum(source->envelope), PointerGetDatum(header)};
-	Source	   *result;
-
-	(void) Run(REPLACE_IF_HEADER, args, source->name == NULL ? "  n   " : NULL, &result);
 	return result;
 }
 

@@ -48,7 +48,6 @@ extern void ForEachHeader(SourceCallback callback, void *arg);
 extern void ForEachStaleSource(const SourceKey *after, text *prefix, int limit,
 							   SourceCallback callback, void *arg);
 extern Source *RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name);
-extern Source *ReplaceIfHeader(const Source *source, const char *type, text *header);
 extern void ReplaceSource(const Source *source, const char *type);
 extern bool ReencryptSource(const Source *source, text *envelope);
 extern void InsertSource(Source *source, const char *type);

@@ -48,6 +48,12 @@ SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS managed;
 SELECT current_user;
 RESET ROLE;
 
+-- UPDATE without SELECT
+GRANT UPDATE ON projects TO regress_dbt_nobody;
+SET ROLE regress_dbt_nobody;
+SELECT update_project_dbt_source(:p, :p, '{"name": "x"}');
+RESET ROLE;
+
 -- a worker: EXECUTE and view
 GRANT EXECUTE ON FUNCTION project_dbt_connection TO regress_dbt_viewer;
 SET ROLE regress_dbt_viewer;
@@ -77,6 +83,22 @@ RESET request.jwt.claims;
 RESET ROLE;
 -- nothing was written by who may not
 SELECT name FROM project_dbt_sources WHERE project_uuid = :q;
+
+-- the policies bind the table's owner if they are forced; who would do without them is refused
+ALTER TABLE projects OWNER TO regress_dbt_manager;
+SET ROLE regress_dbt_manager;
+SET request.jwt.claims = '{"view": ["22222222-2222-4222-8222-222222222222"]}';
+SELECT update_project_dbt_source(:q, :q, '{"name": "owned"}') ->> 'name' AS managed;
+RESET ROLE;
+ALTER TABLE projects FORCE ROW LEVEL SECURITY;
+SET ROLE regress_dbt_manager;
+SELECT update_project_dbt_source(:q, :q, '{"name": "forced"}');
+SET row_security = off;
+SELECT update_project_dbt_source(:q, :q, '{"name": "off"}');
+RESET row_security;
+RESET request.jwt.claims;
+RESET ROLE;
+ALTER TABLE projects OWNER TO CURRENT_USER;
 
 -- a search_path full of traps
 CREATE SCHEMA trap;

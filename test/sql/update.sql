@@ -92,6 +92,20 @@ SELECT jsonb_array_length(list_project_dbt_sources(:p)) AS listed;
 SELECT update_project_dbt_source(:p, :p, '{"name": "x"}');
 ROLLBACK;
 
+-- two changes in one statement; the second sees the first
+SELECT create_project_dbt_source(:p, '{"name": "twice", "dbtConnection": {"type": "gitlab", "personal_access_token": "t", "repository": "r",
+	"branch": "b", "project_sub_path": "/"}}') ->> 'projectDbtSourceUuid' AS twice \gset
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "once"}') ->> 'name' AS first,
+	update_project_dbt_source(:p, :'twice', '{"dbtConnection": {"type": "gitlab", "repository": "r", "branch": "c", "project_sub_path": "/"}}') ->> 'name' AS second,
+	project_dbt_connection(:p, :'twice') - 'repository' - 'project_sub_path' AS connection;
+WITH project AS (INSERT INTO projects VALUES ('99999999-9999-4999-8999-999999999999', 'new') RETURNING project_uuid)
+SELECT set_project_dbt_connection(project_uuid, '{"type": "none"}') -> 'type' AS type FROM project;
+-- a primary key of other columns
+BEGIN;
+ALTER TABLE project_dbt_sources DROP CONSTRAINT project_dbt_sources_pkey, ADD PRIMARY KEY (project_dbt_source_uuid, project_uuid);
+SELECT update_project_dbt_source(:p, :'twice', '{"dbtConnection": {"type": "none"}}') -> 'type' AS type;
+ROLLBACK;
+
 -- sources go with their project
 DELETE FROM projects;
 SELECT count(*) FROM project_dbt_sources;
