@@ -22,7 +22,7 @@ sub connect_db { return DBI->connect('dbi:Pg:', '', '', { RaiseError => 1, Print
 sub ratio
 {
 	my ($name, $measured, $against, $reach, $reached) = @_;
-	push @ratios, [ $name, sprintf('%.2f', $measured / $against), $reach, $reached->($measured / $against) ? 'yes' : 'no' ];
+	push @ratios, [ $name, sprintf('%.2f', $measured / $against), $reach, $reached ? $reached->($measured / $against) ? 'yes' : 'no' : '' ];
 }
 sub at_most { my ($limit) = @_; return sub { $_[0] <= $limit } }
 sub at_least { my ($limit) = @_; return sub { $_[0] >= $limit } }
@@ -63,6 +63,7 @@ sub value { my ($sql, @args) = @_; my $db = connect_db(); my ($value) = $db->sel
 
 system("psql -XAtq -v ON_ERROR_STOP=1 -f $bench/setup.sql >/dev/null 2>$folder/err") == 0 or die `cat $folder/err`;
 my %body = map { $_ => value("SELECT jsonb_build_object('name', ?::text, 'dbtConnection', connection('main'))", $_) } 'one', 'two';
+my %kept = map { $_ => value("SELECT ?::jsonb #- '{dbtConnection,personal_access_token}'", $body{$_}) } keys %body;
 my $source = sub { value('SELECT project_dbt_source_uuid FROM project_dbt_sources WHERE project_uuid = ? AND NOT is_primary AND precedence = ?', uuid_of(1, $_[0]), $_[1] // 1) };
 my $envelope = value('SELECT dbt_connection FROM floor_sources WHERE project_uuid = ? AND NOT is_primary', uuid_of(1, 0));
 raw('connection, bytes', length value("SELECT connection('main')"));
@@ -121,6 +122,7 @@ if (wanted('patch'))
 	my %time = take_turns(9,
 		'round trip' => $round_trip,
 		patch => pgbench(patch($project, $first), transactions => 3000, variables => \%body, id => 'patch'),
+		'patch, token kept' => pgbench(patch($project, $first), transactions => 3000, variables => \%kept, id => 'kept'),
 		'patch, floor' => pgbench(floor($project, $first), transactions => 3000, variables => \%floor_variables, id => 'floor'),
 		rename => pgbench(join('', map { "SELECT update_project_dbt_source('$project', '$first', :$_);\n" } 'one', 'two'),
 			transactions => 3000, variables => { one => '{"name": "one"}', two => '{"name": "two"}' }, id => 'rename'),
@@ -134,6 +136,7 @@ if (wanted('patch'))
 	raw("$_, microseconds", sprintf '%.1f', $time{$_}) for sort keys %time;
 	my $server = sub { $time{ $_[0] } - $time{'round trip'} };
 	ratio('patch / floor', $time{patch}, $time{'patch, floor'}, '<= 1.4', at_most(1.4));
+	ratio('patch, token kept / floor', $time{'patch, token kept'}, $time{'patch, floor'}, '');
 	ratio('rename / floor', $time{rename}, $time{'rename, floor'}, '<= 1.3', at_most(1.3));
 	ratio('peer / patch, server time', $server->('peer'), $server->('patch'), '>= 8', at_least(8));
 	ratio('peer, tuned / patch, server time', $server->('peer, tuned'), $server->('patch'), '>= 1.5', at_least(1.5));
