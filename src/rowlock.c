@@ -52,15 +52,14 @@ IndexOfFirstColumns(Relation rel, int nkeys)
  * the end of the transaction, as SELECT ... FOR mode does under READ COMMITTED.
  * The caller checks privileges and policies.
  *
- * Returns the row, in a slot to be dropped; or NULL if that isn't known to be
- * right, so that the statement has to be run.
+ * Returns the row, in a slot to be dropped; or NULL if it isn't there, or not as
+ * the calling statement sees it, so that a statement has to be run.
  */
 TupleTableSlot *
 LockRow(Oid table, LockTupleMode mode, const pg_uuid_t *const *key, int nkeys)
 {
 	Relation	rel;
 	Oid			index;
-	Snapshot	snapshot;
 	ScanKeyData keys[MAX_KEYS];
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -79,19 +78,16 @@ LockRow(Oid table, LockTupleMode mode, const pg_uuid_t *const *key, int nkeys)
 		return NULL;
 	}
 
-	/* as a statement, see what was done before in the one that called us */
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	for (int i = 0; i < nkeys; i++)
 		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(key[i]));
-	scan = systable_beginscan(rel, index, true, snapshot, nkeys, keys);
+	scan = systable_beginscan(rel, index, true, GetActiveSnapshot(), nkeys, keys);
 	row = table_slot_create(rel, NULL);
 	tuple = systable_getnext(scan);
 	if (tuple != NULL)
-		locked = table_tuple_lock(rel, &tuple->t_self, snapshot, row, GetCurrentCommandId(false),
-								  mode, LockWaitBlock, 0, &failure) == TM_Ok;
+		locked = table_tuple_lock(rel, &tuple->t_self, GetActiveSnapshot(), row,
+								  GetCurrentCommandId(false), mode, LockWaitBlock, 0,
+								  &failure) == TM_Ok;
 	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
 
 	if (locked)
