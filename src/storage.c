@@ -57,6 +57,7 @@ typedef enum Statement
 	FETCH_SOURCE,
 	LOCK_SOURCE,
 	LOCK_PRIMARY,
+	ADD_PRIMARY,
 	LIST_ADDITIONAL,
 	LIST_HEADERS,
 	LIST_STALE,
@@ -96,10 +97,12 @@ static const struct
 	[LOCK_SOURCE] = {true, GENERIC, 2, {UUIDOID, UUIDOID},
 		"SELECT " COLUMNS " FROM " SOURCES OF_SOURCE " FOR NO KEY UPDATE"},
 	[LOCK_PRIMARY] = {true, GENERIC, 1, {UUIDOID},
+		"UPDATE " SOURCES " SET precedence = 0" OF_PROJECT
+		" AND project_dbt_source_uuid " EQ " $1 RETURNING " COLUMNS},
+	/* names no constraint, as one that isn't named is an error in a race for the row */
+	[ADD_PRIMARY] = {true, GENERIC, 1, {UUIDOID},
 		"INSERT INTO " SOURCES " (project_uuid, project_dbt_source_uuid, name, precedence)"
-		" VALUES ($1, $1, '" PRIMARY_NAME "', 0)"
-		" ON CONFLICT (project_uuid, project_dbt_source_uuid) DO UPDATE SET precedence = 0"
-		" RETURNING " COLUMNS},
+		" VALUES ($1, $1, '" PRIMARY_NAME "', 0) ON CONFLICT DO NOTHING"},
 	[LIST_ADDITIONAL] = {true, GENERIC, 1, {UUIDOID},
 		"SELECT " COLUMNS " FROM " SOURCES OF_PROJECT
 		" AND NOT is_primary ORDER BY precedence, name"},
@@ -440,7 +443,11 @@ LockPrimarySource(const pg_uuid_t *project)
 	Datum		args[] = {UUIDPGetDatum(project)};
 	Source	   *result;
 
-	(void) Run(LOCK_PRIMARY, args, NULL, &result);
+	if (Run(LOCK_PRIMARY, args, NULL, &result) == 0)
+	{
+		(void) Run(ADD_PRIMARY, args, NULL, NULL);
+		(void) Run(LOCK_PRIMARY, args, NULL, &result);
+	}
 	return result;
 }
 
