@@ -43,3 +43,17 @@ RequireManage(const pg_uuid_t *project)
 			 errmsg("permission denied for project"),
 			 errhint("Managing its dbt sources needs UPDATE on the project's row.")));
 }
+
+/*
+ * What RequireManage() is to a source that is there: its project is there, too,
+ * by the foreign key, so who manages every project needs no look at this one.
+ * Where the source isn't found, RequireManage() tells whether its project is.
+ *
+ * Errors: as above.
+ */
+void
+RequireManageOfSource(const pg_uuid_t *project)
+{
+	if (!CanLockAnyProject())
+		RequireManage(project);
+}

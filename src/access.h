@@ -14,5 +14,6 @@
 
 extern void RequireView(const pg_uuid_t *project);
 extern void RequireManage(const pg_uuid_t *project);
+extern void RequireManageOfSource(const pg_uuid_t *project);
 
 #endif							/* DBT_SOURCES_ACCESS_H */

@@ -11,6 +11,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_database.h"
+#include "executor/executor.h"
+#include "parser/parse_relation.h"
+#include "utils/rel.h"
 
 /* Early minor releases have no mark for an interrupted DROP DATABASE. */
 #ifndef DATCONNLIMIT_INVALID_DB
@@ -33,5 +36,36 @@
 #else
 #define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
+
+/*
+ * Let an executor state know one table, of which the given columns are updated.
+ * PostgreSQL 16 has these with the permissions, and not with the table; 18 asks
+ * which tables were not pruned.
+ */
+static inline void
+InitRangeTable(EState *estate, Relation rel, Bitmapset *updated)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+#if PG_VERSION_NUM >= 160000
+	List	   *perminfos = NIL;
+#endif
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = RowExclusiveLock;
+#if PG_VERSION_NUM >= 160000
+	addRTEPermissionInfo(&perminfos, rte)->updatedCols = updated;
+#else
+	rte->updatedCols = updated;
+#endif
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, list_make1(rte), perminfos, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, list_make1(rte), perminfos);
+#else
+	ExecInitRangeTable(estate, list_make1(rte));
+#endif
+}
 
 #endif							/* DBT_SOURCES_COMPAT_H */

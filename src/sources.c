@@ -66,6 +66,16 @@ RaiseSourceNotFound(void)
 }
 
 /*
+ * The same after RequireManageOfSource(): it may be the project that isn't there.
+ */
+static void
+RaiseManagedNotFound(const pg_uuid_t *project)
+{
+	RequireManage(project);
+	RaiseSourceNotFound();
+}
+
+/*
  * One NOTICE for all members of a body that the contract doesn't know.
  */
 static void
@@ -187,7 +197,7 @@ ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
 	if (source == NULL && SameUuid(project, uuid))
 		source = LockPrimarySource(project);
 	if (source == NULL)
-		RaiseSourceNotFound();
+		RaiseManagedNotFound(project);
 	if (name != NULL)
 		source->name = name;
 	return ReplaceConnection(source, sent, problems);
@@ -228,10 +238,11 @@ SILENT_FUNCTION(update_project_dbt_source)
 	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("update_project_dbt_source()");
-	RequireManage(project);
+	RequireManageOfSource(project);
 	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
 	if (SameUuid(project, uuid))
 	{
+		RequireManage(project);
 		(void) LockPrimarySource(project);
 		if (request.connection != NULL)
 			AddProblem(&problems, CONNECTION_PATH,
@@ -244,7 +255,7 @@ SILENT_FUNCTION(update_project_dbt_source)
 		source = request.name != NULL && problems == NIL ?
 			RenameSource(project, uuid, request.name) : FetchSource(project, uuid);
 		if (source == NULL)
-			RaiseSourceNotFound();
+			RaiseManagedNotFound(project);
 		RaiseProblems(problems);
 		PG_RETURN_JSONB_P(SummarizeStored(source));
 	}

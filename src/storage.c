@@ -26,9 +26,10 @@
 #include "utils/memutils.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "domain.h"
-#include "rowlock.h"
+#include "row.h"
 #include "storage.h"
 
 #define PRIMARY_NAME "Project dbt connection"
@@ -45,7 +46,9 @@
 #define ANUM_SOURCE 2
 #define ANUM_NAME 3
 #define ANUM_PRECEDENCE 5
+#define ANUM_TYPE 6
 #define ANUM_ENVELOPE 7
+#define ANUM_UPDATED_AT 9
 
 #define PROJECTS "%1$s.projects"
 #define SOURCES "%1$s.project_dbt_sources"
@@ -215,21 +218,34 @@ typedef struct Identity
 	int			sec_context;
 } Identity;
 
-/*
- * Become the owner of the tables, if the statement runs as such.  An error puts
- * the caller's identity back when the (sub)transaction is aborted.
- */
 static Identity
-BecomeOwnerFor(Statement statement)
+GetCaller(void)
 {
 	Identity	caller;
 
 	GetUserIdAndSecContext(&caller.userid, &caller.sec_context);
-	if (statements[statement].as_owner)
-		SetUserIdAndSecContext(StorageOwner(),
-							   caller.sec_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_NOFORCE_RLS);
 	return caller;
+}
+
+/*
+ * Become the owner of the tables.  An error puts the caller's identity back when
+ * the (sub)transaction is aborted.
+ */
+static Identity
+BecomeOwner(void)
+{
+	Identity	caller = GetCaller();
+
+	SetUserIdAndSecContext(StorageOwner(),
+						   caller.sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	return caller;
+}
+
+static Identity
+BecomeWhoRuns(Statement statement)
+{
+	return statements[statement].as_owner ? BecomeOwner() : GetCaller();
 }
 
 static void
@@ -239,9 +255,21 @@ BecomeCaller(Identity caller)
 }
 
 /*
- * A second source of one name is the only thing that violates a unique
- * constraint of ours.
+ * Raise the error that was caught; a violated unique constraint in words of our
+ * own, as only a second source of one name violates one.
  */
+static void
+Rethrow(MemoryContext cxt)
+{
+	if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
+		PG_RE_THROW();
+	MemoryContextSwitchTo(cxt);
+	FlushErrorState();
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("project already has a dbt source of that name")));
+}
+
 static void
 RunPlan(SPIPlanPtr plan, Datum *args, const char *nulls)
 {
@@ -256,13 +284,7 @@ RunPlan(SPIPlanPtr plan, Datum *args, const char *nulls)
 	}
 	PG_CATCH();
 	{
-		if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(cxt);
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("project already has a dbt source of that name")));
+		Rethrow(cxt);
 	}
 	PG_END_TRY();
 }
@@ -285,6 +307,7 @@ MakeSource(HeapTuple tuple, TupleDesc desc)
 	source->precedence = DatumGetInt32(heap_getattr(tuple, ANUM_PRECEDENCE, desc, &isnull));
 	envelope = heap_getattr(tuple, ANUM_ENVELOPE, desc, &isnull);
 	source->envelope = isnull ? NULL : (text *) DatumGetPointer(datumCopy(envelope, false, -1));
+	ItemPointerSetInvalid(&source->tid);
 	return source;
 }
 
@@ -301,7 +324,7 @@ Run(Statement statement, Datum *args, const char *nulls, Source **result)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	caller = BecomeOwnerFor(statement);
+	caller = BecomeWhoRuns(statement);
 	RunPlan(GetPlan(statement), args, nulls);
 	BecomeCaller(caller);
 	count = SPI_processed;
@@ -331,32 +354,62 @@ CanSeeProject(const pg_uuid_t *project)
 }
 
 /*
- * Whether the caller may read the whole table: its rows and its columns.
+ * Lock a source without a statement; NULL if that has to be run.
  */
-static bool
-IsUnrestricted(Oid table)
+static Source *
+LockRowOf(const pg_uuid_t *project, const pg_uuid_t *source)
 {
-	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+	const pg_uuid_t *key[ROW_KEYS] = {project, source};
+	TupleTableSlot *row = LockRow(TableOid("project_dbt_sources"), key);
+	Source	   *result;
+
+	if (row == NULL)
+		return NULL;
+	result = MakeSource(ExecFetchSlotHeapTuple(row, false, NULL), row->tts_tupleDescriptor);
+	result->tid = row->tts_tid;
+	ExecDropSingleTupleTableSlot(row);
+	return result;
 }
 
 /*
- * Lock a row without a statement; false if that has to be run.  The source in
- * it goes to *result, if asked for.
+ * Store the name of a source that is locked, and unless type is NULL its
+ * connection, without a statement; false if that has to be run.
  */
 static bool
-LockRowOf(Oid table, LockTupleMode mode, const pg_uuid_t *project, const pg_uuid_t *source,
-		  Source **result)
+UpdateRowOf(Source *source, const char *type)
 {
-	const pg_uuid_t *key[] = {project, source};
-	TupleTableSlot *row = LockRow(table, mode, key, source == NULL ? 1 : 2);
+	NewValue	columns[] = {
+		{ANUM_NAME, PointerGetDatum(source->name)},
+		{ANUM_UPDATED_AT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())},
+		{ANUM_TYPE, type == NULL ? (Datum) 0 : CStringGetTextDatum(type)},
+		{ANUM_ENVELOPE, PointerGetDatum(source->envelope)}
+	};
+	MemoryContext cxt = CurrentMemoryContext;
+	Identity	caller;
+	volatile bool done = false;
 
-	if (row == NULL)
+	if (!ItemPointerIsValid(&source->tid))
 		return false;
-	if (result != NULL)
-		*result = MakeSource(ExecFetchSlotHeapTuple(row, false, NULL), row->tts_tupleDescriptor);
-	ExecDropSingleTupleTableSlot(row);
-	return true;
+	caller = BecomeOwner();
+	PG_TRY();
+	{
+		done = UpdateRow(TableOid("project_dbt_sources"), &source->tid, columns,
+						 type == NULL ? 2 : lengthof(columns));
+	}
+	PG_CATCH();
+	{
+		Rethrow(cxt);
+	}
+	PG_END_TRY();
+	BecomeCaller(caller);
+	return done;
+}
+
+static bool
+MayUpdate(Oid table)
+{
+	return pg_class_aclcheck(table, GetUserId(), ACL_UPDATE) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(table, GetUserId(), ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK;
 }
 
 /*
@@ -369,14 +422,22 @@ bool
 CanLockProject(const pg_uuid_t *project)
 {
 	Datum		args[] = {UUIDPGetDatum(project)};
-	Oid			table = TableOid("projects");
 
 	/* asked first, as the statement itself would raise an error */
-	if (pg_class_aclcheck(table, GetUserId(), ACL_UPDATE) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(table, GetUserId(), ACL_UPDATE, ACLMASK_ANY) != ACLCHECK_OK)
-		return false;
-	return (IsUnrestricted(table) && LockRowOf(table, LockTupleKeyShare, project, NULL, NULL)) ||
-		Run(LOCK_PROJECT, args, NULL, NULL) > 0;
+	return MayUpdate(TableOid("projects")) && Run(LOCK_PROJECT, args, NULL, NULL) > 0;
+}
+
+/*
+ * Whether the caller may lock whatever project there is: the privileges are
+ * theirs for the whole table, and no policy applies to them.
+ */
+bool
+CanLockAnyProject(void)
+{
+	Oid			table = TableOid("projects");
+
+	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK && MayUpdate(table) &&
+		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
 }
 
 bool
@@ -427,9 +488,9 @@ Source *
 LockSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
 	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source)};
-	Source	   *result;
+	Source	   *result = LockRowOf(project, source);
 
-	if (!LockRowOf(TableOid("project_dbt_sources"), LockTupleNoKeyExclusive, project, source, &result))
+	if (result == NULL)
 		(void) Run(LOCK_SOURCE, args, NULL, &result);
 	return result;
 }
@@ -466,7 +527,7 @@ ForEachRow(Statement statement, Datum *args, const char *nulls,
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	caller = BecomeOwnerFor(statement);
+	caller = BecomeWhoRuns(statement);
 	portal = SPI_cursor_open(NULL, GetPlan(statement), args, nulls, false);
 	for (;;)
 	{
@@ -555,8 +616,14 @@ Source *
 RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name)
 {
 	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source), PointerGetDatum(name)};
-	Source	   *result;
+	Source	   *result = LockRowOf(project, source);
 
+	if (result != NULL)
+	{
+		result->name = name;
+		if (UpdateRowOf(result, NULL))
+			return result;
+	}
 	(void) Run(RENAME_SOURCE, args, NULL, &result);
 	return result;
 }
@@ -566,13 +633,14 @@ RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name)
  * above.
  */
 void
-ReplaceSource(const Source *source, const char *type)
+ReplaceSource(Source *source, const char *type)
 {
 	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
 		PointerGetDatum(source->name), CStringGetTextDatum(type),
 	PointerGetDatum(source->envelope)};
 
-	(void) Run(REPLACE_SOURCE, args, NULL, NULL);
+	if (!UpdateRowOf(source, type))
+		(void) Run(REPLACE_SOURCE, args, NULL, NULL);
 }
 
 /*

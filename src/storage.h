@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "storage/itemptr.h"
 #include "utils/uuid.h"
 
 /* a row of project_dbt_sources */
@@ -20,6 +21,7 @@ typedef struct Source
 	text	   *name;
 	int32		precedence;
 	text	   *envelope;		/* NULL as long as there is no connection */
+	ItemPointerData tid;		/* where the row is; invalid if that isn't known */
 } Source;
 
 /* the key of such a row */
@@ -36,6 +38,7 @@ extern void UseSchema(Oid oid);
 /* as the caller */
 extern bool CanSeeProject(const pg_uuid_t *project);
 extern bool CanLockProject(const pg_uuid_t *project);
+extern bool CanLockAnyProject(void);
 
 /* as the owner of the tables */
 extern bool SameUuid(const pg_uuid_t *a, const pg_uuid_t *b);
@@ -48,7 +51,7 @@ extern void ForEachHeader(SourceCallback callback, void *arg);
 extern void ForEachStaleSource(const SourceKey *after, text *prefix, int limit,
 							   SourceCallback callback, void *arg);
 extern Source *RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name);
-extern void ReplaceSource(const Source *source, const char *type);
+extern void ReplaceSource(Source *source, const char *type);
 extern bool ReencryptSource(const Source *source, text *envelope);
 extern void InsertSource(Source *source, const char *type);
 extern bool DeleteSource(const pg_uuid_t *project, const pg_uuid_t *source);

@@ -21,7 +21,10 @@ SELECT list_project_dbt_sources(:p);
 SELECT update_project_dbt_source(:p, :p, '{"name": "x"}');
 SELECT project_dbt_connection(:p, :p);
 SELECT rotate_encryption_key();
+-- (worded otherwise by PostgreSQL 17)
+\set VERBOSITY sqlstate
 SHOW dbt_sources.keyring_file;
+\set VERBOSITY default
 SET dbt_sources.keyring_file = 'mine';
 
 -- SELECT: views
@@ -60,6 +63,27 @@ SET ROLE regress_dbt_viewer;
 SELECT project_dbt_connection(:p, :p);
 RESET ROLE;
 
+-- an additional source: the same rights, whatever an update asks for
+SELECT count(create_project_dbt_source(project_uuid, '{"name": "source", "dbtConnection": {"type": "none"}}')) FROM projects;
+SELECT max(project_dbt_source_uuid::text) FILTER (WHERE project_uuid = :p) AS ps,
+	max(project_dbt_source_uuid::text) FILTER (WHERE project_uuid = :q) AS qs FROM project_dbt_sources WHERE NOT is_primary \gset
+SET ROLE regress_dbt_viewer;
+SELECT update_project_dbt_source(:p, :'ps', '{}');
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "x"}');
+SELECT update_project_dbt_source(:p, :'ps', '{"dbtConnection": {"type": "none"}}');
+SET ROLE regress_dbt_nobody;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "x"}');
+SET ROLE regress_dbt_column;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "managed"}') ->> 'name' AS managed;
+SELECT update_project_dbt_source(:p, :'ps', '{"dbtConnection": {"type": "dbt"}}') ->> 'type' AS managed;
+-- what isn't there, the project before the source
+SELECT update_project_dbt_source(:p, :'qs', '{"name": "x"}');
+SELECT update_project_dbt_source(:p, :'qs', '{"dbtConnection": {"type": "none"}}');
+SELECT update_project_dbt_source(:nowhere, :'ps', '{"name": "x"}');
+SELECT update_project_dbt_source(:nowhere, :'ps', '{"dbtConnection": {"type": "none"}}');
+SELECT update_project_dbt_source(:nowhere, :'ps', '{"name": 1}');
+RESET ROLE;
+
 -- policies by role and by claim
 ALTER TABLE projects ENABLE ROW LEVEL SECURITY;
 CREATE POLICY viewers ON projects FOR SELECT TO regress_dbt_viewer USING (project_uuid = :p);
@@ -76,13 +100,18 @@ SET request.jwt.claims = '{"view": ["11111111-1111-4111-8111-111111111111", "222
 	"manage": ["11111111-1111-4111-8111-111111111111"]}';
 SELECT update_project_dbt_source(:p, :p, '{"name": "mine"}') ->> 'name' AS managed;
 SELECT update_project_dbt_source(:q, :q, '{"name": "theirs"}');
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "my source"}') ->> 'name' AS managed;
+SELECT update_project_dbt_source(:q, :'qs', '{"name": "their source"}');
+SELECT update_project_dbt_source(:q, :'qs', '{"dbtConnection": {"type": "dbt"}}');
+SELECT update_project_dbt_source(:p, :'qs', '{"name": "their source"}');
 SELECT jsonb_array_length(list_project_dbt_sources(:q)) AS viewed;
 SET request.jwt.claims = '{"manage": ["11111111-1111-4111-8111-111111111111"]}';
 SELECT update_project_dbt_source(:p, :p, '{"name": "unseen"}');
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "unseen"}');
 RESET request.jwt.claims;
 RESET ROLE;
 -- nothing was written by who may not
-SELECT name FROM project_dbt_sources WHERE project_uuid = :q;
+SELECT name, dbt_connection_type FROM project_dbt_sources WHERE project_uuid = :q ORDER BY name;
 
 -- the policies bind the table's owner if they are forced; who would do without them is refused
 ALTER TABLE projects OWNER TO regress_dbt_manager;

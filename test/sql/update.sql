@@ -106,6 +106,32 @@ ALTER TABLE project_dbt_sources DROP CONSTRAINT project_dbt_sources_pkey, ADD PR
 SELECT update_project_dbt_source(:p, :'twice', '{"dbtConnection": {"type": "none"}}') -> 'type' AS type;
 ROLLBACK;
 
+-- what an administrator adds to the table works: generated columns, constraints, indexes, triggers, rules
+BEGIN;
+ALTER TABLE project_dbt_sources ADD shouted text GENERATED ALWAYS AS (upper(name)) STORED, ADD CHECK (name <> 'forbidden');
+CREATE UNIQUE INDEX ON project_dbt_sources (project_uuid, lower(name));
+CREATE TABLE notes (project uuid, source uuid, FOREIGN KEY (project, source) REFERENCES project_dbt_sources);
+INSERT INTO notes VALUES (:p, :'twice');
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "louder"}') ->> 'name' AS renamed;
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "loudest", "dbtConnection": {"type": "none"}}') ->> 'name' AS replaced;
+SELECT shouted, dbt_connection_type, updated_at = now() AS updated FROM project_dbt_sources WHERE project_dbt_source_uuid = :'twice';
+SAVEPOINT s;
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "B"}');
+ROLLBACK TO s;
+\set VERBOSITY sqlstate
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "forbidden", "dbtConnection": {"type": "none"}}');
+\set VERBOSITY default
+ROLLBACK TO s;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', NEW.name; RETURN NEW; END $$;
+CREATE TRIGGER before BEFORE UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION note();
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "noted"}') ->> 'name' AS renamed;
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "noted again", "dbtConnection": {"type": "none"}}') ->> 'name' AS replaced;
+DROP TRIGGER before ON project_dbt_sources;
+CREATE RULE frozen AS ON UPDATE TO project_dbt_sources WHERE NEW.name = 'thawed' DO INSTEAD NOTHING;
+SELECT update_project_dbt_source(:p, :'twice', '{"name": "thawed", "dbtConnection": {"type": "dbt"}}') ->> 'name' AS replaced;
+SELECT name, dbt_connection_type FROM project_dbt_sources WHERE project_dbt_source_uuid = :'twice';
+ROLLBACK;
+
 -- sources go with their project
 DELETE FROM projects;
 SELECT count(*) FROM project_dbt_sources;
