@@ -286,6 +286,8 @@ JsonToBytea(Jsonb *json)
 	char	   *utf8;
 
 	initStringInfo(&text);
+	/* rarely longer, escapes included, and a buffer that grows leaves others behind */
+	enlargeStringInfo(&text, VARSIZE(json) / 3 * 4);
 	appendStringInfoSpaces(&text, VARHDRSZ);
 	MemoryContextSwitchTo(printing);
 	PG_TRY();
