@@ -3,11 +3,13 @@
 use strict;
 use warnings;
 
+use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $module = "$ENV{TESTDIR}/test/modules/test_units/test_units.so";
+my $top = getcwd();
+my $module = "$top/test/modules/test_units/test_units.so";
 
 my $key = join '', map { sprintf '%02x', $_ } 0 .. 63;
 my $iv = '1af38c2dc2b96ffdd86694092341bc04';

@@ -2,15 +2,17 @@
 use strict;
 use warnings;
 
+use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $top = getcwd();
 my $node = PostgreSQL::Test::Cluster->new('mask');
 $node->init;
 $node->start;
 $node->safe_psql('postgres', "CREATE FUNCTION mask(text) RETURNS text
-	AS '$ENV{TESTDIR}/test/modules/test_units/test_units.so', 'test_mask' LANGUAGE C STRICT");
+	AS '$top/test/modules/test_units/test_units.so', 'test_mask' LANGUAGE C STRICT");
 
 sub mask
 {

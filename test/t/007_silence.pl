@@ -278,7 +278,7 @@ send_in_every_way('');
 send_in_ways_that_are_not_ours();
 $log = is_silent('preloaded, with everything logged');
 like($log, qr/statement: SELECT update_project_dbt_source\('$project'.*"personal_access_token": "\*{12}"/, 'the rest of the statement is there');
-like($log, qr/DETAIL:  parameters: \$1 = '\{.*"personal_access_token": "\*{12}"/s, 'and of parameters');
+like($log, qr/DETAIL:  [Pp]arameters: \$1 = '\{.*"personal_access_token": "\*{12}"/s, 'and of parameters');
 like($log, qr/Query Text: .*\*\*\*/, 'and of plans');
 unlike($log, qr/temporary file:/, 'nothing went to a temporary file');
 

@@ -2,10 +2,12 @@
 use strict;
 use warnings;
 
+use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $top = getcwd();
 my $project = '11111111-1111-4111-8111-111111111111';
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
@@ -30,7 +32,7 @@ chmod 0600, $copy;
 mkdir "$safe/dumps";
 
 # the commands of a section of the README; scp and ssh reach the standby
-my $readme = slurp_file("$ENV{TESTDIR}/README.md");
+my $readme = slurp_file("$top/README.md");
 sub runbook
 {
 	my ($title, $which) = @_;

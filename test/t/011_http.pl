@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(getcwd);
 use IO::Socket::INET;
 use IPC::Run;
 use JSON::PP;
@@ -15,6 +16,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $top = getcwd();
 my $json = JSON::PP->new->utf8->canonical;
 my $project = '11111111-1111-4111-8111-111111111111';
 my $other = '22222222-2222-4222-8222-222222222222';
@@ -31,7 +33,7 @@ $node->start;
 $node->safe_psql('postgres', "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
 	SELECT dbt.rotate_encryption_key();
 	INSERT INTO dbt.projects (project_uuid, name) VALUES ('$project', 'one'), ('$other', 'two')");
-$node->psql('postgres', slurp_file("$ENV{TESTDIR}/proxy/$_")) for 'setup.sql', 'postgrest/api.sql';
+$node->psql('postgres', slurp_file("$top/proxy/$_")) for 'setup.sql', 'postgrest/api.sql';
 
 sub write_file
 {
@@ -48,16 +50,16 @@ my $host = $node->host =~ s{/}{%2F}gr;
 my $database = "postgresql://authenticator\@$host:" . $node->port . '/postgres';
 write_file('jwt.jwk', $json->encode({ kty => 'oct', k => encode_base64url($secret) }));
 my $limit = 100 * 1024 * 1024;
-my $config = slurp_file("$ENV{TESTDIR}/proxy/mojolicious/dbt-sources-proxy.conf");
+my $config = slurp_file("$top/proxy/mojolicious/dbt-sources-proxy.conf");
 $config =~ s{'postgresql://.*?'}{'$database'};
 $config =~ s{'/etc/dbt_sources/jwt.jwk'}{'$folder/jwt.jwk'};
 $ENV{MOJO_CONFIG} = write_file('proxy.conf', $config);
 my @servers = (
-	IPC::Run::start([ "$ENV{TESTDIR}/proxy/mojolicious/dbt-sources-proxy", 'prefork', '-m', 'production', '-w', '4',
+	IPC::Run::start([ "$top/proxy/mojolicious/dbt-sources-proxy", 'prefork', '-m', 'production', '-w', '4',
 			'-l', "http://127.0.0.1:$proxy_port", '-P', "$folder/proxy.pid" ], '<', '/dev/null', '>&', "$folder/proxy.log"),
-	IPC::Run::start([ 'perl', "$ENV{TESTDIR}/test/http/postgrest_stub.pl", $database, $secret,
+	IPC::Run::start([ 'perl', "$top/test/http/postgrest_stub.pl", $database, $secret,
 			"http://127.0.0.1:$stub_port", "$folder/stub.pid" ], '<', '/dev/null', '>&', "$folder/stub.log"));
-my $site = slurp_file("$ENV{TESTDIR}/proxy/postgrest/nginx.conf");
+my $site = slurp_file("$top/proxy/postgrest/nginx.conf");
 $site =~ s/127.0.0.1:3000/127.0.0.1:$stub_port/;
 $site =~ s/127.0.0.1:8080/127.0.0.1:$nginx_port/;
 my $nginx = write_file('nginx.conf', "daemon off;\npid $folder/nginx.pid;\nerror_log $folder/nginx.log;\nevents {}\nhttp {\naccess_log off;\n" .
@@ -260,7 +262,7 @@ for my $front ('the proxy', 'nginx')
 
 # every answer is what the contract says
 my $checked = '';
-IPC::Run::run [ 'python3', "$ENV{TESTDIR}/test/http/validate.py", "$ENV{TESTDIR}/test/openapi/update-dbt-source.yaml" ], '<', $responses, '>&', \$checked;
+IPC::Run::run [ 'python3', "$top/test/http/validate.py", "$top/test/openapi/update-dbt-source.yaml" ], '<', $responses, '>&', \$checked;
 my $expected = () = slurp_file($responses) =~ /\n/g;
 is($checked, "$expected checked\n", 'every answer is valid by the contract');
 
