@@ -14,22 +14,9 @@
 #include "connection.h"
 #include "domain.h"
 #include "envelope.h"
+#include "fields.h"
 #include "json.h"
 #include "keylock.h"
-
-/*
- * Which variant a connection is of, or VARIANT_UNKNOWN.
- */
-Variant
-ConnectionVariant(Jsonb *connection)
-{
-	JsonbValue	type;
-
-	if (!JB_ROOT_IS_OBJECT(connection) ||
-		!JsonFindString(&connection->root, TYPE_PROPERTY, &type))
-		return VARIANT_UNKNOWN;
-	return VariantByName(type.val.string.val, type.val.string.len);
-}
 
 static char *
 UuidText(const pg_uuid_t *uuid)
@@ -56,6 +43,21 @@ text *
 SealConnection(bytea *plaintext, bool known, const Source *source)
 {
 	return SealEnvelope(HoldActiveKey(), RowSubject(source), known, plaintext);
+}
+
+/*
+ * The same of a connection that was decrypted, which is wiped and freed.
+ */
+text *
+ResealConnection(Jsonb *connection, const Source *source)
+{
+	ConnectionFields fields;
+	text	   *envelope;
+
+	ReadFields(connection, &fields);
+	envelope = SealConnection(JsonToBytea(connection), HasOnlyKnown(&fields), source);
+	WipeJsonb(connection);
+	return envelope;
 }
 
 /*

@@ -14,10 +14,9 @@
 
 #include "keyring.h"
 #include "storage.h"
-#include "variants.h"
 
-extern Variant ConnectionVariant(Jsonb *connection);
 extern text *SealConnection(bytea *plaintext, bool known, const Source *source);
+extern text *ResealConnection(Jsonb *connection, const Source *source);
 extern Jsonb *OpenConnection(Source *source, const Keyring *keyring,
 							 bool keep_envelope, const char **why);
 extern bool StoredHasOnlyKnown(const Source *source);

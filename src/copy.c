@@ -15,9 +15,8 @@
 #include "access.h"
 #include "call.h"
 #include "connection.h"
-#include "json.h"
+#include "fields.h"
 #include "storage.h"
-#include "withheld.h"
 
 typedef struct Copy
 {
@@ -36,8 +35,7 @@ CopySource(Source *source, void *arg)
 	target.project = *copy->target;
 	target.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	target.name = source->name;
-	target.envelope = SealConnection(JsonToBytea(connection), HasOnlyKnown(connection), &target);
-	WipeJsonb(connection);
+	target.envelope = ResealConnection(connection, &target);
 	InsertSource(&target, type);
 	copy->copied++;
 }

@@ -337,7 +337,7 @@ Beginnings(void)
 	{
 		beginnings['\\'] = true;
 		beginnings[(unsigned char) SECRET_VARIABLE_PREFIX[0]] = true;
-		for (const Field *field = connection_fields; field->name != NULL; field++)
+		for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
 		{
 			if (field->trait == TRAIT_SECRET)
 				beginnings[(unsigned char) field->name[0]] = true;
@@ -359,7 +359,7 @@ ScanText(char *text, bool mask)
 			continue;
 		if (*s == '\\' || *s == SECRET_VARIABLE_PREFIX[0])
 			environment = environment || SkipName(s, SECRET_VARIABLE_PREFIX) != NULL;
-		for (const Field *field = connection_fields; field->name != NULL; field++)
+		for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
 		{
 			char	   *end;
 

@@ -17,10 +17,8 @@
 #include "connection.h"
 #include "domain.h"
 #include "envelope.h"
-#include "json.h"
 #include "keyring.h"
 #include "storage.h"
-#include "withheld.h"
 
 #define READ_BATCH 1000
 #define MAX_REPORTED 100
@@ -49,16 +47,11 @@ typedef struct Batch
  * *why.
  */
 static text *
-ResealConnection(Source *source, const char **why)
+ResealSource(Source *source, const char **why)
 {
 	Jsonb	   *connection = OpenConnection(source, GetKeyring(ERROR), true, why);
-	text	   *envelope;
 
-	if (connection == NULL)
-		return NULL;
-	envelope = SealConnection(JsonToBytea(connection), HasOnlyKnown(connection), source);
-	WipeJsonb(connection);
-	return envelope;
+	return connection == NULL ? NULL : ResealConnection(connection, source);
 }
 
 static void
@@ -78,7 +71,7 @@ MoveSource(Source *source, void *arg)
 	Batch	   *batch = arg;
 	SourceKey	key = {source->project, source->source};
 	const char *why;
-	text	   *envelope = ResealConnection(source, &why);
+	text	   *envelope = ResealSource(source, &why);
 
 	batch->seen++;
 	batch->last = key;
@@ -134,7 +127,7 @@ WaitAndMove(const SourceKey *key, Batch *batch)
 
 	if (source == NULL || source->envelope == NULL)
 		return;
-	envelope = ResealConnection(source, &why);
+	envelope = ResealSource(source, &why);
 	if (envelope != NULL && ReencryptSource(source, envelope))
 		batch->moved++;
 }

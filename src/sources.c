@@ -25,6 +25,7 @@
 #include "call.h"
 #include "connection.h"
 #include "domain.h"
+#include "fields.h"
 #include "json.h"
 #include "sources.h"
 #include "storage.h"
@@ -158,29 +159,32 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 	Jsonb	   *merged = sent;
 	Jsonb	   *summary = NULL;
 	bytea	   *plaintext = NULL;
-	const char *type = NULL;
 	bool		known = false;
+	ConnectionFields fields;
 
+	ReadFields(sent, &fields);
 	/* decrypt only what may have to be kept in part */
-	if (!SendsSecrets(sent) || !StoredHasOnlyKnown(source))
+	if (!SendsSecrets(&fields) || !StoredHasOnlyKnown(source))
 		stored = StoredConnection(source);
 	if (stored != NULL)
-		merged = KeepWithheld(sent, stored, &problems);
+	{
+		merged = KeepWithheld(sent, &fields, stored, &problems);
+		ReadFields(merged, &fields);
+	}
 	WipeJsonb(stored);
-	ValidateConnection(merged, &problems);
+	ValidateConnection(merged, &fields, &problems);
 	if (problems == NIL)
 	{
-		type = variant_names[ConnectionVariant(merged)];
 		summary = MakeSummary(source, merged);
 		plaintext = JsonToBytea(merged);
-		known = HasOnlyKnown(merged);
+		known = HasOnlyKnown(&fields);
 	}
 	if (merged != sent)
 		WipeJsonb(merged);
 	RaiseProblems(problems);
 
 	source->envelope = SealConnection(plaintext, known, source);
-	ReplaceSource(source, type);
+	ReplaceSource(source, variant_names[fields.variant]);
 	return summary;
 }
 
@@ -278,6 +282,7 @@ SILENT_FUNCTION(create_project_dbt_source)
 	Problems	problems = NIL;
 	Request		request;
 	Source		source = {0};
+	ConnectionFields fields;
 	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("create_project_dbt_source()");
@@ -293,17 +298,19 @@ SILENT_FUNCTION(create_project_dbt_source)
 		if (request.connection == NULL)
 			AddProblem(&problems, CONNECTION_PATH, "is required");
 		else
-			ValidateConnection(request.connection, &problems);
+		{
+			ReadFields(request.connection, &fields);
+			ValidateConnection(request.connection, &fields, &problems);
+		}
 	}
 	RaiseProblems(problems);
 
 	source.project = *project;
 	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	source.name = request.name;
-	source.envelope = SealConnection(JsonToBytea(request.connection),
-									 HasOnlyKnown(request.connection), &source);
+	source.envelope = SealConnection(JsonToBytea(request.connection), HasOnlyKnown(&fields), &source);
 	(void) LockPrimarySource(project);
-	InsertSource(&source, variant_names[ConnectionVariant(request.connection)]);
+	InsertSource(&source, variant_names[fields.variant]);
 	summary = MakeSummary(&source, request.connection);
 	WipeJsonb(request.connection);
 	PG_RETURN_JSONB_P(summary);

@@ -10,7 +10,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "connection.h"
+#include "fields.h"
 #include "json.h"
 #include "summary.h"
 
@@ -36,7 +36,7 @@ PushSummary(JsonbParseState **state, const Source *source, Jsonb *connection)
 	else
 		JsonPushString(state, "type", variant_names[variant]);
 
-	for (const Field *field = connection_fields; field->name != NULL; field++)
+	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
 	{
 		JsonbValue	value;
 

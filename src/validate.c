@@ -14,7 +14,6 @@
 #include "utils/builtins.h"
 
 #include "call.h"
-#include "connection.h"
 #include "json.h"
 #include "validate.h"
 
@@ -255,13 +254,12 @@ IsTooDeep(Jsonb *document)
 }
 
 /*
- * A connection: one of the variants of DbtProjectConfig.  Properties that the
- * variant doesn't know are allowed.
+ * A connection, whose fields are given: one of the variants of DbtProjectConfig.
+ * Properties that the variant doesn't know are allowed.
  */
 void
-ValidateConnection(Jsonb *connection, Problems *problems)
+ValidateConnection(Jsonb *connection, const ConnectionFields *fields, Problems *problems)
 {
-	Variant		variant;
 	JsonbValue	value;
 
 	if (!JB_ROOT_IS_OBJECT(connection))
@@ -273,8 +271,7 @@ ValidateConnection(Jsonb *connection, Problems *problems)
 				   is_null ? "must not be null" : "must be an object");
 		return;
 	}
-	variant = ConnectionVariant(connection);
-	if (variant == VARIANT_UNKNOWN)
+	if (fields->variant == VARIANT_UNKNOWN)
 	{
 		bool		present = JsonFind(&connection->root, TYPE_PROPERTY, &value);
 
@@ -283,17 +280,16 @@ ValidateConnection(Jsonb *connection, Problems *problems)
 							MustBeOneOf(variant_names)));
 		return;
 	}
-	if (IsTooDeep(connection))
+	/* what is known isn't deep, or not valid */
+	if (!HasOnlyKnown(fields) && IsTooDeep(connection))
 		AddProblem(problems, CONNECTION_PATH,
 				   "must not be nested deeper than 1000 levels");
-	for (const Field *field = connection_fields; field->name != NULL; field++)
+	for (int i = 0; i < NUM_FIELDS; i++)
 	{
-		if (!FieldIsKnown(field, variant))
-			continue;
-		if (JsonFind(&connection->root, field->name, &value))
-			ValidateField(field, &value, problems);
-		else if (FieldIsRequired(field, variant))
-			AddProblem(problems, FieldPath(field), "is required");
+		if (fields->present[i])
+			ValidateField(&connection_fields[i], &fields->values[i], problems);
+		else if (FieldIsRequired(&connection_fields[i], fields->variant))
+			AddProblem(problems, FieldPath(&connection_fields[i]), "is required");
 	}
 }
 
@@ -310,6 +306,7 @@ SILENT_FUNCTION(validate_dbt_connection)
 	static const char *const argnames[] = {"dbt_connection"};
 	FuncCallContext *funcctx;
 	Problems	problems = NIL;
+	ConnectionFields fields;
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -322,7 +319,8 @@ SILENT_FUNCTION(validate_dbt_connection)
 		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
 		funcctx->tuple_desc = BlessTupleDesc(tupdesc);
-		ValidateConnection(PG_GETARG_JSONB_P(0), &problems);
+		ReadFields(PG_GETARG_JSONB_P(0), &fields);
+		ValidateConnection(PG_GETARG_JSONB_P(0), &fields, &problems);
 		funcctx->user_fctx = problems;
 		MemoryContextSwitchTo(caller);
 	}

@@ -8,13 +8,14 @@
 #ifndef DBT_SOURCES_VALIDATE_H
 #define DBT_SOURCES_VALIDATE_H
 
+#include "fields.h"
 #include "problems.h"
-#include "variants.h"
 
 #define CONNECTION_PATH "dbtConnection"
 #define ENVIRONMENT_PATH CONNECTION_PATH ".environment"
 
 extern void ValidateName(const JsonbValue *name, Problems *problems);
-extern void ValidateConnection(Jsonb *connection, Problems *problems);
+extern void ValidateConnection(Jsonb *connection, const ConnectionFields *fields,
+							   Problems *problems);
 
 #endif							/* DBT_SOURCES_VALIDATE_H */

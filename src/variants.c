@@ -64,7 +64,6 @@ const Field connection_fields[] = {
 	{NAME("host_domain"),            FIELD_STRING,      TRAIT_HOST,     "..ooo...", NULL, NULL},
 	{NAME("hideRefreshButton"),      FIELD_BOOLEAN,     TRAIT_NONE,     "......or", NULL, NULL},
 	{NAME("manifest"),               FIELD_STRING,      TRAIT_NONE,     ".......r", NULL, NULL},
-	{NULL, 0, 0, TRAIT_NONE, NULL, NULL, NULL}
 };
 /* *INDENT-ON* */
 
@@ -89,7 +88,7 @@ VariantByName(const char *name, int len)
 const Field *
 FieldByName(Variant variant, const char *name, int len)
 {
-	for (const Field *field = connection_fields; field->name != NULL; field++)
+	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
 	{
 		if (field->name_len == len && FieldIsKnown(field, variant) &&
 			memcmp(field->name, name, len) == 0)

@@ -60,8 +60,9 @@ typedef struct Field
 /* by Variant, NULL-terminated */
 extern const char *const variant_names[NUM_VARIANTS + 1];
 
-/* every field of any variant, terminated by one without a name */
-extern const Field connection_fields[];
+/* every field of any variant */
+#define NUM_FIELDS 23
+extern const Field connection_fields[NUM_FIELDS];
 
 /* by dbt's convention the name of an environment variable with a secret */
 #define SECRET_VARIABLE_PREFIX "DBT_ENV_SECRET"

@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "connection.h"
+#include "fields.h"
 #include "json.h"
 #include "validate.h"
 #include "withheld.h"
@@ -88,53 +88,6 @@ IsLeftOut(JsonbContainer *fresh, const char *key, int len)
 }
 
 static bool
-HasOnlyKnownVariables(const JsonbValue *environment)
-{
-	JsonMembers variables;
-	JsonMember	variable;
-
-	if (!JsonIsArray(environment))
-		return false;
-	variables = JsonMembersOf(environment->val.binary.data);
-	while (NextJsonMember(&variables, &variable))
-	{
-		JsonMembers members;
-		JsonMember	member;
-
-		if (!JsonIsObject(&variable.value))
-			return false;
-		members = JsonMembersOf(variable.value.val.binary.data);
-		while (NextJsonMember(&members, &member))
-		{
-			if (!JsonStringEquals(&member.key, "key") && !JsonStringEquals(&member.key, "value"))
-				return false;
-		}
-	}
-	return true;
-}
-
-/*
- * Whether secrets are all that a view withholds of a connection.
- */
-bool
-HasOnlyKnown(Jsonb *connection)
-{
-	Variant		variant = ConnectionVariant(connection);
-	JsonMembers members = JsonMembersOf(&connection->root);
-	JsonMember	member;
-
-	while (NextJsonMember(&members, &member))
-	{
-		const Field *field = FieldByName(variant, member.key.val.string.val, member.key.val.string.len);
-
-		if (field == NULL ||
-			(field->type == FIELD_ENVIRONMENT && !HasOnlyKnownVariables(&member.value)))
-			return false;
-	}
-	return true;
-}
-
-static bool
 SendsSecretVariables(JsonbContainer *environment)
 {
 	JsonMembers members = JsonMembersOf(environment);
@@ -157,21 +110,20 @@ SendsSecretVariables(JsonbContainer *environment)
  * stored one that HasOnlyKnown() properties.
  */
 bool
-SendsSecrets(Jsonb *fresh)
+SendsSecrets(const ConnectionFields *fresh)
 {
-	Variant		variant = ConnectionVariant(fresh);
-	JsonbValue	value;
-
-	if (variant == VARIANT_UNKNOWN)
+	if (fresh->variant == VARIANT_UNKNOWN)
 		return false;
-	for (const Field *field = connection_fields; field->name != NULL; field++)
+	for (int i = 0; i < NUM_FIELDS; i++)
 	{
-		if (!FieldIsKnown(field, variant))
-			continue;
-		if (field->trait == TRAIT_SECRET && IsLeftOut(&fresh->root, field->name, field->name_len))
+		const Field *field = &connection_fields[i];
+		const JsonbValue *value = &fresh->values[i];
+
+		if (field->trait == TRAIT_SECRET && FieldIsKnown(field, fresh->variant) &&
+			(!fresh->present[i] || JsonIsEmptyString(value)))
 			return false;
-		if (field->type == FIELD_ENVIRONMENT && JsonFind(&fresh->root, field->name, &value) &&
-			JsonIsArray(&value) && !SendsSecretVariables(value.val.binary.data))
+		if (field->type == FIELD_ENVIRONMENT && fresh->present[i] && JsonIsArray(value) &&
+			!SendsSecretVariables(value->val.binary.data))
 			return false;
 	}
 	return true;
@@ -332,48 +284,45 @@ MergeEnvironment(JsonbParseState **state, const Holder *holder,
  * both mean the service's own.
  */
 static bool
-SameHost(Variant variant, Jsonb *a, Jsonb *b)
+SameHost(const ConnectionFields *a, const ConnectionFields *b)
 {
-	for (const Field *field = connection_fields; field->name != NULL; field++)
+	for (int i = 0; i < NUM_FIELDS; i++)
 	{
-		JsonbValue	left;
-		JsonbValue	right;
-		bool		no_left;
-		bool		no_right;
+		const JsonbValue *left = &a->values[i];
+		const JsonbValue *right = &b->values[i];
+		bool		no_left = !a->present[i] || JsonIsEmptyString(left);
+		bool		no_right = !b->present[i] || JsonIsEmptyString(right);
 
-		if (field->trait != TRAIT_HOST || !FieldIsKnown(field, variant))
-			continue;
-		no_left = !JsonFind(&a->root, field->name, &left) || JsonIsEmptyString(&left);
-		no_right = !JsonFind(&b->root, field->name, &right) || JsonIsEmptyString(&right);
-		if (no_left && no_right)
+		if (connection_fields[i].trait != TRAIT_HOST || (no_left && no_right))
 			continue;
 		if (no_left || no_right ||
-			left.type != jbvString || right.type != jbvString ||
-			left.val.string.len != right.val.string.len ||
-			memcmp(left.val.string.val, right.val.string.val, left.val.string.len) != 0)
+			left->type != jbvString || right->type != jbvString ||
+			left->val.string.len != right->val.string.len ||
+			memcmp(left->val.string.val, right->val.string.val, left->val.string.len) != 0)
 			return false;
 	}
 	return true;
 }
 
 /*
- * The new connection, with what is withheld from views of the stored one
- * filled in where the new one leaves it out.
+ * The new connection, whose fields are given, with what is withheld from views
+ * of the stored one filled in where the new one leaves it out.
  *
  * Only within a type, and only if secrets still go to the same host: otherwise
  * each value that would be kept is a problem.  Shares memory with both.
  */
 Jsonb *
-KeepWithheld(Jsonb *fresh, Jsonb *stored, Problems *problems)
+KeepWithheld(Jsonb *fresh, const ConnectionFields *fields, Jsonb *stored, Problems *problems)
 {
-	Holder		holder = {ConnectionVariant(fresh), false, false, 0};
+	Holder		holder = {fields->variant, false, false, 0};
+	ConnectionFields stored_fields;
 	JsonbParseState *state = NULL;
 
-	if (holder.variant == VARIANT_UNKNOWN ||
-		holder.variant != ConnectionVariant(stored))
+	ReadFields(stored, &stored_fields);
+	if (fields->variant == VARIANT_UNKNOWN || fields->variant != stored_fields.variant)
 		return fresh;
 
-	holder.host_changed = !SameHost(holder.variant, fresh, stored);
+	holder.host_changed = !SameHost(fields, &stored_fields);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	MergeMembers(&state, &holder, &fresh->root, &stored->root, problems);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));

@@ -8,12 +8,12 @@
 #ifndef DBT_SOURCES_WITHHELD_H
 #define DBT_SOURCES_WITHHELD_H
 
+#include "fields.h"
 #include "problems.h"
-#include "variants.h"
 
-extern bool HasOnlyKnown(Jsonb *connection);
-extern bool SendsSecrets(Jsonb *connection);
-extern Jsonb *KeepWithheld(Jsonb *fresh, Jsonb *stored, Problems *problems);
+extern bool SendsSecrets(const ConnectionFields *fresh);
+extern Jsonb *KeepWithheld(Jsonb *fresh, const ConnectionFields *fields, Jsonb *stored,
+						   Problems *problems);
 extern JsonbValue *RedactConnection(JsonbParseState **state, Jsonb *connection);
 
 #endif							/* DBT_SOURCES_WITHHELD_H */

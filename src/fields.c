@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * fields.c
+ *		A connection taken apart by the table of facts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fields.h"
+#include "json.h"
+
+/*
+ * Which variant a connection is of, or VARIANT_UNKNOWN.
+ */
+Variant
+ConnectionVariant(Jsonb *connection)
+{
+	JsonbValue	type;
+
+	if (!JB_ROOT_IS_OBJECT(connection) ||
+		!JsonFindString(&connection->root, TYPE_PROPERTY, &type))
+		return VARIANT_UNKNOWN;
+	return VariantByName(type.val.string.val, type.val.string.len);
+}
+
+/*
+ * The fields of a connection that its variant knows; none of an unknown variant.
+ */
+void
+ReadFields(Jsonb *connection, ConnectionFields *fields)
+{
+	JsonMembers members;
+	JsonMember	member;
+
+	fields->variant = ConnectionVariant(connection);
+	fields->has_unknown = false;
+	memset(fields->present, false, sizeof(fields->present));
+	if (fields->variant == VARIANT_UNKNOWN)
+		return;
+
+	members = JsonMembersOf(&connection->root);
+	while (NextJsonMember(&members, &member))
+	{
+		const Field *field = FieldByName(fields->variant, member.key.val.string.val, member.key.val.string.len);
+
+		if (field == NULL)
+			fields->has_unknown = true;
+		else
+		{
+			fields->present[field - connection_fields] = true;
+			fields->values[field - connection_fields] = member.value;
+		}
+	}
+}
+
+static bool
+HasOnlyKnownVariables(const JsonbValue *environment)
+{
+	JsonMembers variables;
+	JsonMember	variable;
+
+	if (!JsonIsArray(environment))
+		return false;
+	variables = JsonMembersOf(environment->val.binary.data);
+	while (NextJsonMember(&variables, &variable))
+	{
+		JsonbContainer *object = variable.value.val.binary.data;
+		JsonbValue	ignored;
+
+		if (!JsonIsObject(&variable.value) ||
+			JsonContainerSize(object) != JsonFind(object, "key", &ignored) + JsonFind(object, "value", &ignored))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether secrets are all that a view withholds of a connection: it has no
+ * unknown properties, and its environment variables have none.
+ */
+bool
+HasOnlyKnown(const ConnectionFields *fields)
+{
+	if (fields->has_unknown)
+		return false;
+	for (int i = 0; i < NUM_FIELDS; i++)
+	{
+		if (connection_fields[i].type == FIELD_ENVIRONMENT && fields->present[i] &&
+			!HasOnlyKnownVariables(&fields->values[i]))
+			return false;
+	}
+	return true;
+}
