@@ -12,7 +12,7 @@ my $folder = tempdir(CLEANUP => 1);
 
 # in the order in which a patch goes through them; none is within another
 my @parts = (
-	['permission, and lock of the project', 'RequireManage'],
+	['permission', 'RequireManageOfSource'],
 	['lock and read of the source', 'LockSource'],
 	['base64, HMAC, AES: open the stored connection', 'OpenEnvelope'],
 	['parse it', 'JsonFromBytea'],

@@ -25,6 +25,16 @@ FROM generate_series(0, 15) i;
 SELECT count(create_project_dbt_source(uuid_of(1, 100), jsonb_build_object('name', 'source ' || i, 'dbtConnection', connection('main'))))
 FROM generate_series(0, 15) i;
 
+-- who manages the projects that a policy gives them; no policy binds a superuser
+CREATE ROLE tenant LOGIN;
+CREATE TABLE members (project_uuid uuid, member name, PRIMARY KEY (project_uuid, member));
+INSERT INTO members SELECT project_uuid, 'tenant' FROM projects;
+GRANT SELECT, UPDATE ON projects TO tenant;
+GRANT SELECT ON members TO tenant;
+ALTER TABLE projects ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenants ON projects TO tenant
+	USING (EXISTS (SELECT FROM members m WHERE m.project_uuid = projects.project_uuid AND m.member = current_user));
+
 -- the bare floor: the same rows in the same shape
 CREATE TABLE floor_sources (LIKE project_dbt_sources INCLUDING ALL);
 INSERT INTO floor_sources (project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection_type, dbt_connection)

@@ -8,9 +8,61 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/rls.h"
+
 #include "access.h"
 #include "domain.h"
-#include "storage.h"
+#include "statements.h"
+
+/*
+ * Whether the caller sees the project.
+ *
+ * Errors: 42501 if they may not read the table at all.
+ */
+static bool
+CanSeeProject(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+
+	return RunStatement(SEE_PROJECT, args, NULL, NULL) > 0;
+}
+
+static bool
+MayUpdate(Oid table)
+{
+	return pg_class_aclcheck(table, GetUserId(), ACL_UPDATE) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(table, GetUserId(), ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK;
+}
+
+/*
+ * Whether the caller may lock the project, which needs UPDATE on any column of
+ * the table, and to pass its policies; if so, it is locked.
+ *
+ * Errors: 42501 if they may not read the table at all.
+ */
+static bool
+CanLockProject(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+
+	/* asked first, as the statement itself would raise an error */
+	return MayUpdate(TableOid("projects")) && RunStatement(LOCK_PROJECT, args, NULL, NULL) > 0;
+}
+
+/*
+ * Whether the caller may lock whatever project there is: the privileges are
+ * theirs for the whole table, and no policy applies to them.
+ */
+static bool
+CanLockAnyProject(void)
+{
+	Oid			table = TableOid("projects");
+
+	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK && MayUpdate(table) &&
+		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+}
 
 /*
  * Errors: P0002 if the caller doesn't see the project; 42501 if they may not

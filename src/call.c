@@ -17,7 +17,7 @@
 
 #include "call.h"
 #include "domain.h"
-#include "storage.h"
+#include "statements.h"
 
 /*
  * Call a function so that nobody quotes the statement that called it, which may

@@ -27,7 +27,7 @@
 #include "databases.h"
 #include "domain.h"
 #include "extension.h"
-#include "storage.h"
+#include "statements.h"
 #include "usage.h"
 
 /* what a worker is asked, and its answer */

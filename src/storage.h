@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * storage.h
- *		The tables: what is asked as the caller, and what is done as their owner.
+ *		The table of sources: what is done to it as its owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,14 +33,6 @@ typedef struct SourceKey
 
 typedef void (*SourceCallback) (Source *source, void *arg);
 
-extern void UseSchema(Oid oid);
-
-/* as the caller */
-extern bool CanSeeProject(const pg_uuid_t *project);
-extern bool CanLockProject(const pg_uuid_t *project);
-extern bool CanLockAnyProject(void);
-
-/* as the owner of the tables */
 extern bool SameUuid(const pg_uuid_t *a, const pg_uuid_t *b);
 extern bool IsPrimary(const Source *source);
 extern Source *FetchSource(const pg_uuid_t *project, const pg_uuid_t *source);
