@@ -54,3 +54,7 @@ FROM project_dbt_sources JOIN (VALUES (10), (1000), (100000)) v (n) ON project_u
 CREATE TABLE documents (id integer PRIMARY KEY, doc jsonb);
 INSERT INTO documents VALUES (1);
 VACUUM ANALYZE;
+
+-- not in the middle of a round
+ALTER SYSTEM SET autovacuum = off;
+SELECT pg_reload_conf();

@@ -41,37 +41,44 @@ Base64UrlLen(Size len)
 }
 
 /*
- * Append the encoding of len bytes.
+ * Write the encoding of len bytes, without a terminator; returns its end.
  */
-void
-AppendBase64Url(StringInfo out, const void *bytes, Size len)
+char *
+EncodeBase64Url(char *to, const void *bytes, Size len)
 {
 	const uint8 *in = bytes;
 	const uint8 *end = in + len / 3 * 3;
-	char	   *p;
 
-	enlargeStringInfo(out, Base64UrlLen(len));
-	p = out->data + out->len;
 	for (; in < end; in += 3)
 	{
 		uint32		bits = in[0] << 16 | in[1] << 8 | in[2];
 
-		*p++ = alphabet[bits >> 18];
-		*p++ = alphabet[bits >> 12 & 0x3F];
-		*p++ = alphabet[bits >> 6 & 0x3F];
-		*p++ = alphabet[bits & 0x3F];
+		*to++ = alphabet[bits >> 18];
+		*to++ = alphabet[bits >> 12 & 0x3F];
+		*to++ = alphabet[bits >> 6 & 0x3F];
+		*to++ = alphabet[bits & 0x3F];
 	}
 	if (len % 3 != 0)
 	{
 		uint32		bits = in[0] << 16 | (len % 3 == 2 ? in[1] << 8 : 0);
 
-		*p++ = alphabet[bits >> 18];
-		*p++ = alphabet[bits >> 12 & 0x3F];
+		*to++ = alphabet[bits >> 18];
+		*to++ = alphabet[bits >> 12 & 0x3F];
 		if (len % 3 == 2)
-			*p++ = alphabet[bits >> 6 & 0x3F];
+			*to++ = alphabet[bits >> 6 & 0x3F];
 	}
-	*p = '\0';
-	out->len = p - out->data;
+	return to;
+}
+
+/*
+ * Append the encoding of len bytes.
+ */
+void
+AppendBase64Url(StringInfo out, const void *bytes, Size len)
+{
+	enlargeStringInfo(out, Base64UrlLen(len));
+	out->len = EncodeBase64Url(out->data + out->len, bytes, len) - out->data;
+	out->data[out->len] = '\0';
 }
 
 /*

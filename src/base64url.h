@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 
 extern Size Base64UrlLen(Size len);
+extern char *EncodeBase64Url(char *to, const void *bytes, Size len);
 extern void AppendBase64Url(StringInfo out, const void *bytes, Size len);
 extern bytea *DecodeBase64Url(const char *text, Size len);
 

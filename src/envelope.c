@@ -15,6 +15,7 @@
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/expandeddatum.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -36,6 +37,19 @@
 
 /* header, encrypted key (empty with "dir"), IV, ciphertext, tag */
 #define NUM_PARTS 5
+
+/*
+ * An envelope to be stored.  Its text is written where that happens, into the row:
+ * a large one isn't in memory twice.
+ */
+typedef struct ExpandedEnvelope
+{
+	ExpandedObjectHeader object;
+	StringInfoData header;		/* in base64url */
+	bytea	   *iv;
+	bytea	   *ciphertext;
+	uint8		tag[AEAD_TAG_LEN];
+} ExpandedEnvelope;
 
 typedef struct Part
 {
@@ -82,43 +96,59 @@ EnvelopePrefix(const char *kid)
 	return cstring_to_text_with_len(prefix.data, prefix.len);
 }
 
+static Size
+EnvelopeSize(ExpandedObjectHeader *object)
+{
+	ExpandedEnvelope *envelope = (ExpandedEnvelope *) object;
+
+	return VARHDRSZ + envelope->header.len + NUM_PARTS - 1 + Base64UrlLen(AEAD_IV_LEN) +
+		Base64UrlLen(VARSIZE_ANY_EXHDR(envelope->ciphertext)) + Base64UrlLen(AEAD_TAG_LEN);
+}
+
+static void
+WriteEnvelope(ExpandedObjectHeader *object, void *result, Size size)
+{
+	ExpandedEnvelope *envelope = (ExpandedEnvelope *) object;
+	char	   *p = VARDATA(result);
+
+	SET_VARSIZE(result, size);
+	memcpy(p, envelope->header.data, envelope->header.len);
+	p += envelope->header.len;
+	*p++ = '.';
+	*p++ = '.';
+	p = EncodeBase64Url(p, VARDATA_ANY(envelope->iv), AEAD_IV_LEN);
+	*p++ = '.';
+	p = EncodeBase64Url(p, VARDATA_ANY(envelope->ciphertext), VARSIZE_ANY_EXHDR(envelope->ciphertext));
+	*p++ = '.';
+	p = EncodeBase64Url(p, envelope->tag, AEAD_TAG_LEN);
+	Assert(p == (char *) result + size);
+}
+
 /*
  * Encrypt plaintext, which is wiped and freed, with key for the row that subject
- * names.  RFC 7516, section 5.1.
+ * names.  Returns an expanded object.  RFC 7516, section 5.1.
  *
- * Errors: 54000 if the result would exceed PostgreSQL's limit for a value.
+ * Errors: 54000 if the text would exceed PostgreSQL's limit for a value.
  */
 text *
 SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
 {
-	bytea	   *iv = RandomBytes(AEAD_IV_LEN);
-	uint8		tag[AEAD_TAG_LEN];
-	bytea	   *ciphertext;
-	StringInfoData out;
+	static const ExpandedObjectMethods methods = {EnvelopeSize, WriteEnvelope};
+	ExpandedEnvelope *envelope = palloc(sizeof(ExpandedEnvelope));
 
 	if (VARSIZE_ANY_EXHDR(plaintext) > MAX_PLAINTEXT_LEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("dbtConnection is too large to be stored")));
 
-	initStringInfo(&out);
-	appendStringInfoSpaces(&out, VARHDRSZ);
-	AppendHeader(&out, key->kid, subject, known);
-	ciphertext = AeadEncrypt(key->bytes, iv, out.data + VARHDRSZ, out.len - VARHDRSZ,
-							 plaintext, tag);
-	/* as much as is needed, and not the double of it, for it may be large */
-	out.maxlen = out.len + Base64UrlLen(AEAD_IV_LEN) + Base64UrlLen(VARSIZE_ANY_EXHDR(ciphertext)) +
-		Base64UrlLen(AEAD_TAG_LEN) + sizeof("....");
-	out.data = repalloc(out.data, out.maxlen);
-	appendStringInfoString(&out, "..");
-	AppendBase64Url(&out, VARDATA_ANY(iv), AEAD_IV_LEN);
-	appendStringInfoChar(&out, '.');
-	AppendBase64Url(&out, VARDATA_ANY(ciphertext), VARSIZE_ANY_EXHDR(ciphertext));
-	pfree(ciphertext);
-	appendStringInfoChar(&out, '.');
-	AppendBase64Url(&out, tag, AEAD_TAG_LEN);
-	SET_VARSIZE(out.data, out.len);
-	return (text *) out.data;
+	EOH_init_header(&envelope->object, &methods, CurrentMemoryContext);
+	initStringInfo(&envelope->header);
+	AppendHeader(&envelope->header, key->kid, subject, known);
+	envelope->iv = RandomBytes(AEAD_IV_LEN);
+	envelope->ciphertext = AeadEncrypt(key->bytes, envelope->iv,
+									   envelope->header.data, envelope->header.len,
+									   plaintext, envelope->tag);
+	return (text *) DatumGetPointer(EOHPGetRODatum(&envelope->object));
 }
 
 static bool

@@ -20,7 +20,8 @@ typedef struct Source
 	pg_uuid_t	source;
 	text	   *name;
 	int32		precedence;
-	text	   *envelope;		/* NULL as long as there is no connection */
+	text	   *envelope;		/* as stored or to be; NULL as long as there is no
+								 * connection */
 	ItemPointerData tid;		/* where the row is; invalid if that isn't known */
 } Source;
 

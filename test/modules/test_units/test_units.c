@@ -112,7 +112,8 @@ test_envelope_cpu(PG_FUNCTION_ARGS)
 	{
 		const char *why;
 		bytea	   *copy = memcpy(palloc(VARSIZE(plaintext)), plaintext, VARSIZE(plaintext));
-		text	   *envelope = SealEnvelope(&keyring->keys[0], "project/source", true, copy);
+		text	   *sealed = SealEnvelope(&keyring->keys[0], "project/source", true, copy);
+		text	   *envelope = DatumGetTextP(PointerGetDatum(sealed));
 
 		if (OpenEnvelope(keyring, "project/source", envelope, false, &why) == NULL)
 			elog(ERROR, "%s", why);
