@@ -199,8 +199,11 @@ if (wanted('list'))
 		my %time = take_turns($n == 100000 ? 3 : 7, ours => $run->($list), plain => $run->($plain));
 		raw("list of $n, microseconds", sprintf '%.0f', median(@{ $time{ours} }));
 		raw("list of $n, plain, microseconds", sprintf '%.0f', median(@{ $time{plain} }));
-		my (undef, $memory) = peak_memory($ours, $run->($list));
-		raw("list of $n, peak memory, kB", $memory);
+		for my $case (['', $ours, $list], [', plain', $floor, $plain])
+		{
+			my ($which, $db, $sth) = @$case;
+			raw("list of $n$which, peak memory, kB", (peak_memory($db, $run->($sth)))[1]);
+		}
 		ratio("list of $n / plain", $time{ours}, $time{plain}, '<= 4');
 	}
 }
