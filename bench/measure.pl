@@ -309,32 +309,49 @@ if (wanted('first'))
 	figure('first call, milliseconds more', median(map { $time{ours}[$_] - $time{floor}[$_] } 0 .. $#{ $time{ours} }) / 1000, '<= 2');
 }
 
-if (wanted('rotation'))
+# runs until its caller is done with something else; the median of its rounds
+sub meanwhile
 {
-	my $db = connect_db();
-	my $patch = pgbench(patch($project, $first), transactions => 3000, variables => \%body, id => 'patch');
-	my $alone = median(map { scalar $patch->() } 1 .. 3);
-	$db->do('SELECT rotate_encryption_key()');
-	my ($rows, $start) = (0, time);
+	my ($contender, $work) = @_;
 	pipe my $read, my $write or die $!;
 	my $child = fork // die $!;
 	if (!$child)
 	{
-		my $beside = pgbench(patch($project, $first), transactions => 3000, variables => \%body, id => 'beside');
-		print $write median(map { scalar $beside->() } 1 .. 3);
+		my ($done, @times) = (0);
+		local $SIG{USR1} = sub { $done = 1 };
+		push @times, scalar $contender->() until $done;
+		print $write median(@times);
 		close $write;
 		require POSIX;
 		POSIX::_exit(0);
 	}
 	close $write;
-	while ((my $moved = $db->selectrow_array('SELECT reencrypt_dbt_connections()')) > 0) { $rows += $moved }
-	my $elapsed = time - $start;
-	my $beside = <$read>;
+	$work->();
+	kill USR1 => $child;
+	my $time = <$read>;
 	waitpid $child, 0;
-	raw('re-encrypted rows', $rows);
+	return $time;
+}
+
+if (wanted('rotation'))
+{
+	my $db = connect_db();
+	my $patch = sub { return pgbench(patch($project, $first), transactions => 500, variables => \%body, id => $_[0]) };
+	my ($rows, $elapsed) = (0, 0);
+	my %time = take_turns(3,
+		alone => sub { return meanwhile($patch->('alone'), sub { sleep 4 }) },
+		beside => sub {
+			$db->do('SELECT rotate_encryption_key()');
+			return meanwhile($patch->('beside'), sub {
+					my $start = time;
+					while ((my $moved = $db->selectrow_array('SELECT reencrypt_dbt_connections()')) > 0) { $rows += $moved }
+					$elapsed += time - $start;
+				});
+		});
 	raw('re-encrypted rows a second', sprintf '%.0f', $rows / $elapsed);
-	raw('patch, microseconds', sprintf '%.1f', $alone);
-	raw('patch beside it, microseconds', sprintf '%.1f', $beside);
+	raw('patch alone, microseconds', sprintf '%.1f', median(@{ $time{alone} }));
+	raw('patch beside re-encryption, microseconds', sprintf '%.1f', median(@{ $time{beside} }));
+	ratio('patch beside re-encryption / alone', $time{beside}, $time{alone});
 }
 
 print "\n";
