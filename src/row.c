@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_am.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "utils/fmgroids.h"
@@ -27,14 +28,15 @@
 #include "row.h"
 
 /*
- * The index of the primary key, if that consists of the table's first columns;
- * or else InvalidOid.
+ * The index of the primary key, if that consists of the table's first columns,
+ * and the table is stored as those of the catalog are; or else InvalidOid.
  */
 static Oid
 IndexOfFirstColumns(Relation rel)
 {
-	Oid			oid = rel->rd_rel->relkind == RELKIND_RELATION ?
-		PrimaryKeyIndex(rel) : InvalidOid;
+	bool		is_heap = rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relam == HEAP_TABLE_AM_OID;
+	Oid			oid = is_heap ? PrimaryKeyIndex(rel) : InvalidOid;
 	Relation	index;
 	bool		fits;
 
@@ -108,7 +110,7 @@ UpdatesArePlain(Relation rel)
 		if (!rel->trigdesc->triggers[i].tgisinternal)
 			return false;
 	}
-	return rel->rd_rel->relkind == RELKIND_RELATION && rel->rd_rules == NULL;
+	return rel->rd_rules == NULL;
 }
 
 /*
