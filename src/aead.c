@@ -29,6 +29,33 @@ MakeBytea(const void *bytes, Size len)
 }
 
 /*
+ * An IV, which nobody could know before.
+ *
+ * They are drawn some at a time, as arc4random() does: the random source takes
+ * much longer to be asked than to answer.
+ */
+bytea *
+RandomIv(void)
+{
+	static uint8 drawn[16][AEAD_IV_LEN];
+	static int	left = 0;
+	bytea	   *iv;
+
+	if (left == 0)
+	{
+		bytea	   *bytes = RandomBytes(sizeof(drawn));
+
+		memcpy(drawn, VARDATA_ANY(bytes), sizeof(drawn));
+		WipeBytea(bytes);
+		left = lengthof(drawn);
+	}
+	left--;
+	iv = MakeBytea(drawn[left], AEAD_IV_LEN);
+	explicit_bzero(drawn[left], AEAD_IV_LEN);
+	return iv;
+}
+
+/*
  * The first half of HMAC(MAC key, AAD || IV || ciphertext || bits of AAD).
  */
 static void

@@ -14,6 +14,7 @@
 #define AEAD_IV_LEN 16
 #define AEAD_TAG_LEN 32
 
+extern bytea *RandomIv(void);
 extern bytea *AeadEncrypt(const uint8 *key, bytea *iv, const char *aad, Size aad_len,
 						  bytea *plaintext, uint8 *tag);
 extern bytea *AeadDecrypt(const uint8 *key, bytea *iv, const char *aad, Size aad_len,

@@ -23,7 +23,6 @@
 #include "domain.h"
 #include "envelope.h"
 #include "json.h"
-#include "pgcrypto.h"
 
 #define ALG "dir"
 #define ENC "A256CBC-HS512"
@@ -144,7 +143,7 @@ SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
 	EOH_init_header(&envelope->object, &methods, CurrentMemoryContext);
 	initStringInfo(&envelope->header);
 	AppendHeader(&envelope->header, key->kid, subject, known);
-	envelope->iv = RandomBytes(AEAD_IV_LEN);
+	envelope->iv = RandomIv();
 	envelope->ciphertext = AeadEncrypt(key->bytes, envelope->iv,
 									   envelope->header.data, envelope->header.len,
 									   plaintext, envelope->tag);
