@@ -1,7 +1,7 @@
 # How many instructions a patch takes, and where: callgrind counts them in
 # single-user mode, for two numbers of patches, and the difference is what one
-# takes.  With every secret sent, and with the token kept.  Argument: the data
-# directory; stops its server.
+# takes.  With every secret sent, with the token kept, and the floor's.  Argument:
+# the data directory; stops its server.
 use strict;
 use warnings;
 
@@ -24,23 +24,31 @@ my @parts = (
 	['write the source', 'ReplaceSource']);
 my $whole = 'update_project_dbt_source';
 
-my ($project, $source) = split /\|/, `psql -XAtqc "SELECT project_uuid, project_dbt_source_uuid FROM project_dbt_sources
-	WHERE project_uuid = uuid_of(1, 0) AND NOT is_primary"`;
-chomp $source;
-my @bodies;
-for my $left_out ('{}', '{dbtConnection,personal_access_token}')
-{
-	push @bodies, [ map { chomp(my $body = `psql -XAtqc "SELECT jsonb_build_object('name', '$_', 'dbtConnection', connection('main')) #- '$left_out'"`); $body } 'one', 'two' ];
-}
+# EXECUTE of a prepared statement: its parameters and the executor included
+my $statement = 'ExecuteQuery';
+
+sub value { my ($sql) = @_; chomp(my $value = `psql -XAtqc "$sql"`); return $value }
+my ($project, $source) = split /\|/, value('SELECT project_uuid, project_dbt_source_uuid FROM project_dbt_sources
+	WHERE project_uuid = uuid_of(1, 0) AND NOT is_primary');
+my $envelope = value("SELECT dbt_connection FROM floor_sources WHERE project_dbt_source_uuid = '$source'");
+
+# a statement to prepare, and parameters for it in turn
+my $patch = "(jsonb) AS SELECT update_project_dbt_source('$project', '$source', \$1)";
+my @contenders = map { my $left_out = $_; [ $patch, map { value("SELECT jsonb_build_object('name', '$_', 'dbtConnection', connection('main')) #- '$left_out'") } 'one', 'two' ] }
+  '{}', '{dbtConnection,personal_access_token}';
+push @contenders, [ "(text, text, text) AS UPDATE floor_sources SET name = \$1, dbt_connection_type = \$2, dbt_connection = \$3, updated_at = now() " .
+	"WHERE project_uuid = '$project' AND project_dbt_source_uuid = '$source' RETURNING project_dbt_source_uuid, name, is_primary, precedence, dbt_connection_type",
+	map { "$_', 'github', '$envelope" } 'one', 'two' ];
 system("pg_ctl -D $data -m fast -w stop >/dev/null") == 0 or die;
 
 # instructions by function, those that it calls included
 sub count
 {
-	my ($bodies, $patches) = @_;
+	my ($contender, $executions) = @_;
+	my ($prepare, @parameters) = @$contender;
 	open my $fh, '>', "$folder/sql" or die $!;
-	print $fh "SET synchronous_commit = off\nPREPARE p(jsonb) AS SELECT update_project_dbt_source('$project', '$source', \$1)\n";
-	print $fh "EXECUTE p('$bodies->[ $_ % 2 ]')\n" for 1 .. $patches;
+	print $fh "SET synchronous_commit = off\nPREPARE p$prepare\n";
+	print $fh "EXECUTE p('$parameters[ $_ % 2 ]')\n" for 1 .. $executions;
 	close $fh;
 	system("valgrind --tool=callgrind --callgrind-out-file=$folder/out postgres --single -D $data postgres <$folder/sql >$folder/log 2>&1") == 0
 	  or die `tail $folder/log`;
@@ -56,17 +64,19 @@ my @each = map {
 	my %few = count($_, 100);
 	my %many = count($_, 300);
 	sub { my ($function) = @_; return (($many{$function} // 0) - ($few{$function} // 0)) / 200 };
-} @bodies;
-my @total = map { $_->($whole) } @each;
-my @rest = @total;
+} @contenders;
+my @whole = map { $_->($statement) } @each;
+my @function = map { $_->($whole) } @each[ 0, 1 ];
 
 print "\n";
-my $row = sub { my ($name, @counts) = @_; printf "%-50s" . ' %12.0f %5.1f %%' x 2 . "\n", $name, map { $counts[$_], 100 * $counts[$_] / $total[$_] } 0, 1 };
-printf "%-50s %12s %20s\n", '', 'patch', 'token kept';
-$row->('instructions', @total);
+printf "%-50s %20s %20s %12s\n", 'instructions', 'patch', 'token kept', 'floor';
+printf "%-50s %12.0f %20.0f %20.0f\n", 'the statement, its parameters included', @whole;
+my $row = sub { my ($name, @counts) = @_; printf "%-50s" . ' %12.0f %5.1f %%' x 2 . "\n", $name, map { $counts[$_], 100 * $counts[$_] / $function[$_] } 0, 1 };
+$row->('the function', @function);
+my @rest = @function;
 for my $part (@parts)
 {
-	my @counts = map { $_->($part->[1]) } @each;
+	my @counts = map { $_->($part->[1]) } @each[ 0, 1 ];
 	$row->("    $part->[0]", @counts);
 	$rest[$_] -= $counts[$_] for 0, 1;
 }
