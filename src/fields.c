@@ -69,7 +69,7 @@ HasOnlyKnownVariables(const JsonbValue *environment)
 		JsonbValue	ignored;
 
 		if (!JsonIsObject(&variable.value) ||
-			JsonContainerSize(object) != JsonFind(object, "key", &ignored) + JsonFind(object, "value", &ignored))
+			(int) JsonContainerSize(object) != JsonFind(object, "key", &ignored) + JsonFind(object, "value", &ignored))
 			return false;
 	}
 	return true;
