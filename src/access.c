@@ -100,12 +100,13 @@ RequireManage(const pg_uuid_t *project)
  * What RequireManage() is to a source that is there: its project is there, too,
  * by the foreign key, so who manages every project needs no look at this one.
  * Where the source isn't found, RequireManage() tells whether its project is.
+ * The primary source may have no row, and so needs that of its project.
  *
  * Errors: as above.
  */
 void
-RequireManageOfSource(const pg_uuid_t *project)
+RequireManageOfSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
-	if (!CanLockAnyProject())
+	if (SameUuid(project, source) || !CanLockAnyProject())
 		RequireManage(project);
 }

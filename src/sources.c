@@ -242,11 +242,10 @@ SILENT_FUNCTION(update_project_dbt_source)
 	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("update_project_dbt_source()");
-	RequireManageOfSource(project);
+	RequireManageOfSource(project, uuid);
 	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
 	if (SameUuid(project, uuid))
 	{
-		RequireManage(project);
 		(void) LockPrimarySource(project);
 		if (request.connection != NULL)
 			AddProblem(&problems, CONNECTION_PATH,
