@@ -35,7 +35,7 @@ RowSubject(const Source *source)
 
 /*
  * Encrypt a connection, as JSON that is wiped and freed, for the row of a source,
- * with the active key.  known says that it HasOnlyKnown() properties.
+ * with the active key.  known is its only_known.
  *
  * Errors: 55000 without a usable keyring; 54000 if it is too large.
  */
@@ -55,7 +55,7 @@ ResealConnection(Jsonb *connection, const Source *source)
 	text	   *envelope;
 
 	ReadFields(connection, &fields);
-	envelope = SealConnection(JsonToBytea(connection), HasOnlyKnown(&fields), source);
+	envelope = SealConnection(JsonToBytea(connection), fields.only_known, source);
 	WipeJsonb(connection);
 	return envelope;
 }
@@ -103,7 +103,7 @@ OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
 }
 
 /*
- * Whether the stored connection is said to have HasOnlyKnown() properties.
+ * Whether the stored connection is said to have known properties only.
  *
  * Whoever could make it say so wrongly could as well make it unreadable, after
  * which an update keeps nothing of it either.

@@ -24,36 +24,6 @@ ConnectionVariant(Jsonb *connection)
 	return VariantByName(type.val.string.val, type.val.string.len);
 }
 
-/*
- * The fields of a connection that its variant knows; none of an unknown variant.
- */
-void
-ReadFields(Jsonb *connection, ConnectionFields *fields)
-{
-	JsonMembers members;
-	JsonMember	member;
-
-	fields->variant = ConnectionVariant(connection);
-	fields->has_unknown = false;
-	memset(fields->present, false, sizeof(fields->present));
-	if (fields->variant == VARIANT_UNKNOWN)
-		return;
-
-	members = JsonMembersOf(&connection->root);
-	while (NextJsonMember(&members, &member))
-	{
-		const Field *field = FieldByName(fields->variant, member.key.val.string.val, member.key.val.string.len);
-
-		if (field == NULL)
-			fields->has_unknown = true;
-		else
-		{
-			fields->present[field - connection_fields] = true;
-			fields->values[field - connection_fields] = member.value;
-		}
-	}
-}
-
 static bool
 HasOnlyKnownVariables(const JsonbValue *environment)
 {
@@ -76,19 +46,34 @@ HasOnlyKnownVariables(const JsonbValue *environment)
 }
 
 /*
- * Whether secrets are all that a view withholds of a connection: it has no
- * unknown properties, and its environment variables have none.
+ * The fields of a connection that its variant knows; none of an unknown variant.
+ * What is in *fields points into the connection.
  */
-bool
-HasOnlyKnown(const ConnectionFields *fields)
+void
+ReadFields(Jsonb *connection, ConnectionFields *fields)
 {
-	if (fields->has_unknown)
-		return false;
-	for (int i = 0; i < NUM_FIELDS; i++)
+	JsonMembers members;
+	JsonMember	member;
+
+	fields->variant = ConnectionVariant(connection);
+	fields->only_known = fields->variant != VARIANT_UNKNOWN;
+	memset(fields->present, false, sizeof(fields->present));
+	if (fields->variant == VARIANT_UNKNOWN)
+		return;
+
+	members = JsonMembersOf(&connection->root);
+	while (NextJsonMember(&members, &member))
 	{
-		if (connection_fields[i].type == FIELD_ENVIRONMENT && fields->present[i] &&
-			!HasOnlyKnownVariables(&fields->values[i]))
-			return false;
+		const Field *field = FieldByName(fields->variant, member.key.val.string.val, member.key.val.string.len);
+
+		if (field == NULL)
+		{
+			fields->only_known = false;
+			continue;
+		}
+		fields->present[field - connection_fields] = true;
+		fields->values[field - connection_fields] = member.value;
+		if (field->type == FIELD_ENVIRONMENT && !HasOnlyKnownVariables(&member.value))
+			fields->only_known = false;
 	}
-	return true;
 }

@@ -17,13 +17,13 @@
 typedef struct ConnectionFields
 {
 	Variant		variant;
-	bool		has_unknown;	/* properties that the variant doesn't know */
+	bool		only_known;		/* secrets are all that a view withholds: there is
+								 * no unknown property, in a variable neither */
 	bool		present[NUM_FIELDS];	/* in the order of connection_fields */
 	JsonbValue	values[NUM_FIELDS]; /* of those that are; in the connection's memory */
 } ConnectionFields;
 
 extern Variant ConnectionVariant(Jsonb *connection);
 extern void ReadFields(Jsonb *connection, ConnectionFields *fields);
-extern bool HasOnlyKnown(const ConnectionFields *fields);
 
 #endif							/* DBT_SOURCES_FIELDS_H */

@@ -159,7 +159,6 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 	Jsonb	   *merged = sent;
 	Jsonb	   *summary = NULL;
 	bytea	   *plaintext = NULL;
-	bool		known = false;
 	ConnectionFields fields;
 
 	ReadFields(sent, &fields);
@@ -177,13 +176,12 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 	{
 		summary = MakeSummary(source, merged);
 		plaintext = JsonToBytea(merged);
-		known = HasOnlyKnown(&fields);
 	}
 	if (merged != sent)
 		WipeJsonb(merged);
 	RaiseProblems(problems);
 
-	source->envelope = SealConnection(plaintext, known, source);
+	source->envelope = SealConnection(plaintext, fields.only_known, source);
 	ReplaceSource(source, variant_names[fields.variant]);
 	return summary;
 }
@@ -307,7 +305,7 @@ SILENT_FUNCTION(create_project_dbt_source)
 	source.project = *project;
 	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	source.name = request.name;
-	source.envelope = SealConnection(JsonToBytea(request.connection), HasOnlyKnown(&fields), &source);
+	source.envelope = SealConnection(JsonToBytea(request.connection), fields.only_known, &source);
 	(void) LockPrimarySource(project);
 	InsertSource(&source, variant_names[fields.variant]);
 	summary = MakeSummary(&source, request.connection);

@@ -35,7 +35,7 @@ typedef enum Statement
 
 #define PRIMARY_NAME "Project dbt connection"
 
-/* where a Source is in these columns, and in the table itself */
+/* columns of the table; what statements return begins in the same order */
 #define ANUM_PROJECT 1
 #define ANUM_SOURCE 2
 #define ANUM_NAME 3

@@ -281,7 +281,7 @@ ValidateConnection(Jsonb *connection, const ConnectionFields *fields, Problems *
 		return;
 	}
 	/* what is known isn't deep, or not valid */
-	if (!HasOnlyKnown(fields) && IsTooDeep(connection))
+	if (!fields->only_known && IsTooDeep(connection))
 		AddProblem(problems, CONNECTION_PATH,
 				   "must not be nested deeper than 1000 levels");
 	for (int i = 0; i < NUM_FIELDS; i++)

@@ -107,7 +107,7 @@ SendsSecretVariables(JsonbContainer *environment)
 
 /*
  * Whether a new connection leaves no secret out, so that it keeps nothing of a
- * stored one that HasOnlyKnown() properties.
+ * stored one that has known properties only.
  */
 bool
 SendsSecrets(const ConnectionFields *fresh)
