@@ -34,6 +34,7 @@ sub ratio
 	figure($name, median(map { $measured->[$_] / $against->[$_] } 0 .. $#$measured), $reach // '');
 }
 sub raw { push @raw, [@_] }
+sub raw_median { my ($name, $format, $rounds) = @_; raw($name, sprintf $format, median(@$rounds)) }
 
 # the mean time of a statement in microseconds, by pgbench
 sub pgbench
@@ -87,9 +88,10 @@ sub patch
 }
 sub floor
 {
-	my ($project, $source) = @_;
+	my ($project, $source, $columns) = @_;
+	$columns //= 'dbt_connection_type = :type, dbt_connection = :envelope, ';
 	return join '', map {
-		"UPDATE floor_sources SET name = :$_, dbt_connection_type = :type, dbt_connection = :envelope, updated_at = now()
+		"UPDATE floor_sources SET name = :$_, ${columns}updated_at = now()
 		WHERE project_uuid = '$project' AND project_dbt_source_uuid = '$source'
 		RETURNING project_dbt_source_uuid, name, is_primary, precedence, dbt_connection_type;\n"
 	} 'one', 'two';
@@ -138,14 +140,10 @@ if (wanted('patch'))
 		'patch, under a policy' => pgbench(patch(@{ $rows[3] }), transactions => 1000, variables => \%body, id => 'policy', user => 'tenant'),
 		'patch, floor' => pgbench(floor(@{ $rows[0] }), transactions => 1000, variables => \%floor_variables, id => 'floor'),
 		rename => pgbench(patch(@{ $rows[2] }), transactions => 1000, variables => { one => '{"name": "one"}', two => '{"name": "two"}' }, id => 'rename'),
-		'rename, floor' => pgbench(join('', map {
-					"UPDATE floor_sources SET name = :$_, updated_at = now()
-					WHERE project_uuid = '$rows[2][0]' AND project_dbt_source_uuid = '$rows[2][1]'
-					RETURNING project_dbt_source_uuid, name, is_primary, precedence, dbt_connection_type;\n"
-				} 'one', 'two'), transactions => 1000, variables => { one => 'one', two => 'two' }, id => 'renamefloor'),
+		'rename, floor' => pgbench(floor(@{ $rows[2] }, ''), transactions => 1000, variables => { one => 'one', two => 'two' }, id => 'renamefloor'),
 		'peer' => $peer->(0, ''),
 		'peer, tuned' => $peer->(1, 's2k-mode=0, cipher-algo=aes256'));
-	raw("$_, microseconds", sprintf '%.1f', median(@{ $time{$_} })) for sort keys %time;
+	raw_median("$_, microseconds", '%.1f', $time{$_}) for sort keys %time;
 	my $round_trip = median(@{ $time{'round trip'} });
 	my $server = sub { return [ map { $_ - $round_trip } @{ $time{ $_[0] } } ] };
 	ratio('patch / floor', $time{patch}, $time{'patch, floor'}, '<= 1.4');
@@ -164,8 +162,8 @@ if (wanted('crypto'))
 	my %time = take_turns(5,
 		ours => sub { ($db->selectrow_array(q{SELECT envelope_cpu(20000, convert_to(rpad(connection('main')::text, 600), 'UTF8'))}))[0] },
 		node => sub { my $out = `node $bench/crypto.js`; $out + 0 });
-	raw('decrypt and encrypt 600 bytes, microseconds of CPU', sprintf '%.1f', median(@{ $time{ours} }));
-	raw('the same in Node, microseconds of CPU', sprintf '%.1f', median(@{ $time{node} }));
+	raw_median('decrypt and encrypt 600 bytes, microseconds of CPU', '%.1f', $time{ours});
+	raw_median('the same in Node, microseconds of CPU', '%.1f', $time{node});
 	ratio('Node / crypto, CPU', $time{node}, $time{ours}, '>= 100');
 }
 
@@ -197,8 +195,8 @@ if (wanted('list'))
 			'branch', 'main'::text, 'projectSubPath', '/dbt'::text) ORDER BY precedence, name) FROM floor_sources WHERE project_uuid = ?});
 		my $run = sub { my ($sth) = @_; return sub { my $start = time; for (1 .. $repeat) { $sth->execute($project); $sth->fetchall_arrayref } return (time - $start) / $repeat * 1e6 } };
 		my %time = take_turns($n == 100000 ? 3 : 7, ours => $run->($list), plain => $run->($plain));
-		raw("list of $n, microseconds", sprintf '%.0f', median(@{ $time{ours} }));
-		raw("list of $n, plain, microseconds", sprintf '%.0f', median(@{ $time{plain} }));
+		raw_median("list of $n, microseconds", '%.0f', $time{ours});
+		raw_median("list of $n, plain, microseconds", '%.0f', $time{plain});
 		for my $case (['', $ours, $list], [', plain', $floor, $plain])
 		{
 			my ($which, $db, $sth) = @$case;
@@ -248,9 +246,9 @@ if (wanted('manifest'))
 				push @{ $memory{$name} }, $memory * 1024 / length $body;
 			}
 		}
-		raw("manifest of $size MiB, milliseconds", sprintf '%.0f', 1000 * median(@{ $time{ours} }));
-		raw("manifest of $size MiB, plain, milliseconds", sprintf '%.0f', 1000 * median(@{ $time{plain} }));
-		raw("manifest of $size MiB, plain, peak memory / document", sprintf '%.1f', median(@{ $memory{plain} }));
+		raw_median("manifest of $size MiB, milliseconds", '%.0f', [ map { 1000 * $_ } @{ $time{ours} } ]);
+		raw_median("manifest of $size MiB, plain, milliseconds", '%.0f', [ map { 1000 * $_ } @{ $time{plain} } ]);
+		raw_median("manifest of $size MiB, plain, peak memory / document", '%.1f', $memory{plain});
 		ratio("manifest of $size MiB / plain", $time{ours}, $time{plain}, '<= 2');
 		figure("manifest of $size MiB, peak memory / document", median(@{ $memory{ours} }), '<= 6');
 	}
@@ -283,8 +281,8 @@ if (wanted('clients'))
 			ours => at_once(map { pgbench(patch($at->($_)), seconds => 1, variables => $bodies{$_}, id => "p$_") } 0 .. $clients - 1),
 			floor => at_once(map { pgbench(floor($at->($_)), seconds => 1, variables => { %floor_variables, one => "one $_", two => "two $_" }, id => "f$_") } 0 .. $clients - 1));
 		my $name = "$clients clients" . ($one_project ? ' on one project' : '');
-		raw("$name, patches a second", sprintf '%.0f', median(@{ $rate{ours} }));
-		raw("$name, floor, updates a second", sprintf '%.0f', median(@{ $rate{floor} }));
+		raw_median("$name, patches a second", '%.0f', $rate{ours});
+		raw_median("$name, floor, updates a second", '%.0f', $rate{floor});
 		ratio("$name / floor", $rate{ours}, $rate{floor}, '>= 0.8');
 	}
 }
@@ -304,8 +302,8 @@ if (wanted('first'))
 		ours => $first_call->('SELECT update_project_dbt_source(?, ?, ?)', $project, $first, $body{one}),
 		floor => $first_call->('UPDATE floor_sources SET name = ?, dbt_connection = ? WHERE project_uuid = ? AND project_dbt_source_uuid = ? RETURNING name',
 			'one', $envelope, $project, $first));
-	raw('first patch of a session, microseconds', sprintf '%.0f', median(@{ $time{ours} }));
-	raw('first bare update of a session, microseconds', sprintf '%.0f', median(@{ $time{floor} }));
+	raw_median('first patch of a session, microseconds', '%.0f', $time{ours});
+	raw_median('first bare update of a session, microseconds', '%.0f', $time{floor});
 	figure('first call, milliseconds more', median(map { $time{ours}[$_] - $time{floor}[$_] } 0 .. $#{ $time{ours} }) / 1000, '<= 2');
 }
 
@@ -349,8 +347,8 @@ if (wanted('rotation'))
 				});
 		});
 	raw('re-encrypted rows a second', sprintf '%.0f', $rows / $elapsed);
-	raw('patch alone, microseconds', sprintf '%.1f', median(@{ $time{alone} }));
-	raw('patch beside re-encryption, microseconds', sprintf '%.1f', median(@{ $time{beside} }));
+	raw_median('patch alone, microseconds', '%.1f', $time{alone});
+	raw_median('patch beside re-encryption, microseconds', '%.1f', $time{beside});
 	ratio('patch beside re-encryption / alone', $time{beside}, $time{alone});
 }
 
