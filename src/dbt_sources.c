@@ -13,10 +13,10 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
-#include "compat.h"
-#include "hooks.h"
-#include "http.h"
-#include "keyring.h"
+#include "base/compat.h"
+#include "log/hooks.h"
+#include "functions/http.h"
+#include "vault/keyring.h"
 
 PG_MODULE_MAGIC;
 

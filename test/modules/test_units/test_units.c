@@ -11,15 +11,15 @@
 
 #include <sys/resource.h>
 
-#include "../../../src/aead.c"
-#include "../../../src/base64url.c"
-#include "../../../src/envelope.c"
-#include "../../../src/extension.c"
-#include "../../../src/json.c"
-#include "../../../src/keyring.c"
-#include "../../../src/mask.c"
-#include "../../../src/pgcrypto.c"
-#include "../../../src/variants.c"
+#include "vault/aead.c"
+#include "vault/base64url.c"
+#include "vault/envelope.c"
+#include "storage/extension.c"
+#include "base/json.c"
+#include "vault/keyring.c"
+#include "log/mask.c"
+#include "vault/pgcrypto.c"
+#include "rules/variants.c"
 
 PG_MODULE_MAGIC;
 

@@ -1,0 +1,353 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.c
+ *		Small steps over jsonb that PostgreSQL's API leaves to its callers, and
+ *		the wiping of what may hold secrets.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "base/domain.h"
+#include "base/json.h"
+
+/*
+ * Start a walk over the members of an object or the elements of an array.
+ */
+JsonMembers
+JsonMembersOf(JsonbContainer *container)
+{
+	JsonMembers members;
+	JsonbValue	ignored;
+
+	members.it = JsonbIteratorInit(container);
+	(void) JsonbIteratorNext(&members.it, &ignored, true);	/* WJB_BEGIN_* */
+	return members;
+}
+
+/*
+ * The next member, or false after the last.  Nested containers come as
+ * jbvBinary.
+ */
+bool
+NextJsonMember(JsonMembers *members, JsonMember *member)
+{
+	JsonbIteratorToken token;
+
+	if (members->it == NULL)
+		return false;
+	token = JsonbIteratorNext(&members->it, &member->value, true);
+	if (token == WJB_KEY)
+	{
+		member->key = member->value;
+		token = JsonbIteratorNext(&members->it, &member->value, true);
+	}
+	return token == WJB_VALUE || token == WJB_ELEM;
+}
+
+/*
+ * Look up a member of an object.
+ */
+bool
+JsonFind(JsonbContainer *object, const char *key, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(object, key, strlen(key), value) != NULL;
+}
+
+bool
+JsonFindString(JsonbContainer *object, const char *key, JsonbValue *value)
+{
+	return JsonFind(object, key, value) && value->type == jbvString;
+}
+
+bool
+JsonIsObject(const JsonbValue *value)
+{
+	return value->type == jbvBinary &&
+		JsonContainerIsObject(value->val.binary.data);
+}
+
+bool
+JsonIsArray(const JsonbValue *value)
+{
+	return value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data);
+}
+
+bool
+JsonIsEmptyString(const JsonbValue *value)
+{
+	return value->type == jbvString && value->val.string.len == 0;
+}
+
+bool
+JsonStringEquals(const JsonbValue *value, const char *string)
+{
+	return value->type == jbvString &&
+		(size_t) value->val.string.len == strlen(string) &&
+		memcmp(value->val.string.val, string, value->val.string.len) == 0;
+}
+
+void
+JsonPushKey(JsonbParseState **state, const char *key)
+{
+	JsonbValue	v;
+
+	v.type = jbvString;
+	v.val.string.val = unconstify(char *, key);
+	v.val.string.len = strlen(key);
+	(void) pushJsonbValue(state, WJB_KEY, &v);
+}
+
+/*
+ * Push a member of the object under construction.
+ */
+void
+JsonPushValue(JsonbParseState **state, const char *key, JsonbValue *value)
+{
+	JsonPushKey(state, key);
+	(void) pushJsonbValue(state, WJB_VALUE, value);
+}
+
+void
+JsonPushString(JsonbParseState **state, const char *key, const char *string)
+{
+	JsonbValue	v;
+
+	v.type = jbvString;
+	v.val.string.val = unconstify(char *, string);
+	v.val.string.len = strlen(string);
+	JsonPushValue(state, key, &v);
+}
+
+void
+JsonPushNull(JsonbParseState **state, const char *key)
+{
+	JsonbValue	v;
+
+	v.type = jbvNull;
+	JsonPushValue(state, key, &v);
+}
+
+void
+JsonPushBool(JsonbParseState **state, const char *key, bool value)
+{
+	JsonbValue	v;
+
+	v.type = jbvBool;
+	v.val.boolean = value;
+	JsonPushValue(state, key, &v);
+}
+
+void
+JsonPushInteger(JsonbParseState **state, const char *key, int64 value)
+{
+	JsonbValue	v;
+
+	v.type = jbvNumeric;
+	v.val.numeric = int64_to_numeric(value);
+	JsonPushValue(state, key, &v);
+}
+
+/*
+ * Parse a terminated string, which is wiped and freed, in the database's
+ * encoding.  NULL for what jsonb_in() refuses.
+ *
+ * It would report that with the text in the error's context, and the text may
+ * be a key or a connection.  Only parsing happens inside the PG_TRY, which
+ * holds no lock, buffer or catalog reference, so nothing is left behind without
+ * a subtransaction; and in a context of its own, so that of the copies that
+ * parsing makes only the last stays.
+ */
+static Jsonb *
+ParseJson(char *text)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext parsing = AllocSetContextCreate(caller, "dbt connection", ALLOCSET_DEFAULT_SIZES);
+	Jsonb	   *volatile json = NULL;
+
+	MemoryContextSwitchTo(parsing);
+	PG_TRY();
+	{
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	}
+	PG_CATCH();
+	{
+		int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+		/* malformed, nested too deeply, too long a string */
+		if (category != ERRCODE_DATA_EXCEPTION &&
+			category != ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		json = NULL;
+	}
+	PG_END_TRY();
+
+	explicit_bzero(text, strlen(text));
+	pfree(text);
+	MemoryContextSwitchTo(caller);
+	if (json != NULL)
+	{
+		Jsonb	   *copy = memcpy(palloc(VARSIZE(json)), json, VARSIZE(json));
+
+		WipeJsonb(json);
+		json = copy;
+	}
+	MemoryContextDelete(parsing);
+	return json;
+}
+
+/*
+ * The terminated string in the database's encoding, or NULL for what is not
+ * text in UTF-8, or has characters that the database's encoding lacks.
+ */
+static char *
+TextFromUtf8(const char *text, Size len)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *terminated;
+	char	   *volatile server = NULL;
+
+	if (memchr(text, '\0', len) != NULL ||
+		!pg_verify_mbstr(PG_UTF8, text, len, true))
+		return NULL;
+	terminated = MemoryContextAllocHuge(caller, len + 1);
+	memcpy(terminated, text, len);
+	terminated[len] = '\0';
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return terminated;
+
+	PG_TRY();
+	{
+		server = pg_any_to_server(terminated, len, PG_UTF8);
+	}
+	PG_CATCH();
+	{
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		server = NULL;
+	}
+	PG_END_TRY();
+	if (server != terminated)
+	{
+		explicit_bzero(terminated, len);
+		pfree(terminated);
+	}
+	return server;
+}
+
+/*
+ * Parse JSON text in UTF-8, whatever the database's encoding is.
+ *
+ * Returns NULL for what is not JSON or can't be jsonb here.
+ */
+Jsonb *
+JsonFromUtf8(const char *text, Size len)
+{
+	char	   *server = TextFromUtf8(text, len);
+
+	return server == NULL ? NULL : ParseJson(server);
+}
+
+/*
+ * The same of a bytea, which is wiped and freed before it is parsed.
+ */
+Jsonb *
+JsonFromBytea(bytea *utf8)
+{
+	char	   *server = TextFromUtf8(VARDATA_ANY(utf8), VARSIZE_ANY_EXHDR(utf8));
+
+	WipeBytea(utf8);
+	return server == NULL ? NULL : ParseJson(server);
+}
+
+/*
+ * The JSON text of a document in UTF-8.  Printing copies each string, so it has a
+ * memory context of its own, too.
+ *
+ * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value.
+ */
+bytea *
+JsonToBytea(Jsonb *json)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext printing = AllocSetContextCreate(caller, "dbt connection", ALLOCSET_DEFAULT_SIZES);
+	StringInfoData text;
+	char	   *utf8;
+
+	initStringInfo(&text);
+	/* rarely longer, escapes included, and a buffer that grows leaves others behind */
+	enlargeStringInfo(&text, VARSIZE(json) / 3 * 4);
+	appendStringInfoSpaces(&text, VARHDRSZ);
+	MemoryContextSwitchTo(printing);
+	PG_TRY();
+	{
+		(void) JsonbToCString(&text, &json->root, VARSIZE(json));
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("dbtConnection is too large to be stored")));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(printing);
+
+	SET_VARSIZE(text.data, text.len);
+	utf8 = pg_server_to_any(text.data + VARHDRSZ, text.len - VARHDRSZ, PG_UTF8);
+	if (utf8 != text.data + VARHDRSZ)
+	{
+		int			len = strlen(utf8);
+
+		explicit_bzero(text.data, text.len);
+		resetStringInfo(&text);
+		appendStringInfoSpaces(&text, VARHDRSZ);
+		appendBinaryStringInfo(&text, utf8, len);
+		SET_VARSIZE(text.data, text.len);
+		explicit_bzero(utf8, len);
+		pfree(utf8);
+	}
+	return (bytea *) text.data;
+}
+
+/*
+ * Wipe and free.
+ */
+void
+WipeBytea(bytea *bytes)
+{
+	explicit_bzero(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+	pfree(bytes);
+}
+
+/*
+ * Wipe and free a document that may hold secrets; NULL is allowed.
+ *
+ * What this can't reach: the copies of strings that PostgreSQL makes while it
+ * parses and builds jsonb, and the smaller buffers that a growing StringInfo
+ * leaves behind.  They are freed with their memory context, unwiped, and so
+ * stay in the backend's memory until that is used again.
+ */
+void
+WipeJsonb(Jsonb *json)
+{
+	if (json == NULL)
+		return;
+	explicit_bzero(json, VARSIZE(json));
+	pfree(json);
+}

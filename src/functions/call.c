@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * call.c
+ *		What every SQL function does around its work: be silent, and refuse
+ *		arguments that are NULL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/elog.h"
+#include "utils/lsyscache.h"
+
+#include "functions/call.h"
+#include "base/domain.h"
+#include "storage/statements.h"
+
+/*
+ * Call a function so that nobody quotes the statement that called it, which may
+ * hold secrets as literals.
+ *
+ * PostgreSQL shows that statement in the log with whatever error or message
+ * comes up, ours or of what we call, up to the commit; in pg_stat_activity, and
+ * from there in the log of a deadlock.  All of them see a constant instead,
+ * until the next statement.  The contexts of our callers (PL/pgSQL, SPI, the
+ * parameters of a portal) quote it too, so no message that is raised below here
+ * reaches them.  An error puts error_context_stack back by itself.
+ */
+Datum
+CallSilently(FunctionCallInfo fcinfo, PGFunction function, const char *statement)
+{
+	ErrorContextCallback *callers = error_context_stack;
+	Datum		result;
+
+	if (debug_query_string != NULL && debug_query_string != statement)
+	{
+		debug_query_string = statement;
+		pgstat_report_activity(STATE_RUNNING, statement);
+	}
+	error_context_stack = NULL;
+	result = function(fcinfo);
+	error_context_stack = callers;
+	return result;
+}
+
+/*
+ * Raise a ParameterError: SQLSTATE 22023.
+ */
+void
+ParameterError(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg_internal("%s", message)));
+}
+
+/*
+ * The first count arguments may not be NULL.
+ */
+void
+RequireArguments(FunctionCallInfo fcinfo, const char *const *argnames, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ParameterError(psprintf("%s must not be null", argnames[i]));
+	}
+}
+
+/*
+ * No argument may be NULL; and the extension is in the schema of the function
+ * that was called.
+ */
+void
+BeginCall(FunctionCallInfo fcinfo, const char *const *argnames)
+{
+	RequireArguments(fcinfo, argnames, PG_NARGS());
+	UseSchema(get_func_namespace(fcinfo->flinfo->fn_oid));
+}
+
+/*
+ * Errors: 42501 for who is not superuser.
+ */
+void
+RequireSuperuser(const char *action)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to %s", action)));
+}

@@ -1,0 +1,430 @@
+/*-------------------------------------------------------------------------
+ *
+ * http.c
+ *		The HTTP API: a request in, status and body out.
+ *
+ * Whoever serves HTTP carries method, path and body here and the answer back;
+ * every rule is in here or below.  An operation runs in a subtransaction, so
+ * that after an error nothing of it has been written.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "functions/call.h"
+#include "base/domain.h"
+#include "functions/http.h"
+#include "base/json.h"
+#include "rules/problems.h"
+#include "functions/routes.h"
+
+#define BODY_PATH "body"
+
+/* dbt_sources.http_body_limit, in kB */
+int			http_body_limit;
+
+typedef struct Request
+{
+	char	   *method;
+	char	   *path;
+	char	   *body;			/* in UTF-8, or NULL */
+	Size		body_len;
+} Request;
+
+typedef struct Response
+{
+	int			status;
+	Jsonb	   *body;
+} Response;
+
+/* an error of ours, or one that means the same, as the API has it */
+typedef struct ApiError
+{
+	int			sqlerrcode;
+	int			status;
+	const char *name;
+} ApiError;
+
+static const ApiError api_errors[] = {
+	{ERRCODE_INVALID_PARAMETER_VALUE, 400, "ParameterError"},
+	{ERRCODE_INSUFFICIENT_PRIVILEGE, 403, "ForbiddenError"},
+	{ERRCODE_NO_DATA_FOUND, 404, "NotFoundError"},
+	{ERRCODE_UNIQUE_VIOLATION, 409, "AlreadyExistsError"},
+	{ERRCODE_PROGRAM_LIMIT_EXCEEDED, 413, "PayloadTooLargeError"},
+	{ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, 500, "UnexpectedServerError"},
+	{ERRCODE_DATA_CORRUPTED, 500, "UnexpectedServerError"},
+};
+
+/* what may work if it is tried again; by SQLSTATE, or its class */
+static const int transient_errors[] = {
+	ERRCODE_LOCK_NOT_AVAILABLE,
+	ERRCODE_QUERY_CANCELED,
+};
+
+static const int transient_categories[] = {
+	ERRCODE_T_R_SERIALIZATION_FAILURE,	/* 40, transaction rollback */
+	ERRCODE_INSUFFICIENT_RESOURCES, /* 53 */
+};
+
+static void
+PushProblems(JsonbParseState **state, Problems problems)
+{
+	ListCell   *lc;
+
+	JsonPushKey(state, "data");
+	(void) pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	foreach(lc, problems)
+	{
+		Problem    *problem = lfirst(lc);
+
+		(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+		JsonPushString(state, "path", problem->path);
+		JsonPushString(state, "message", problem->message);
+		(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
+	}
+	(void) pushJsonbValue(state, WJB_END_ARRAY, NULL);
+}
+
+/*
+ * Contract: ApiErrorPayload; its data lists the problems of a body, if there
+ * are any.
+ */
+static Response
+Failure(int status, const char *name, const char *message, Problems problems)
+{
+	Response	response = {status, NULL};
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	JsonPushString(&state, "status", "error");
+	JsonPushKey(&state, "error");
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	JsonPushString(&state, "name", name);
+	JsonPushInteger(&state, "statusCode", status);
+	JsonPushString(&state, "message", message);
+	if (problems != NIL)
+		PushProblems(&state, problems);
+	(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	response.body = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return response;
+}
+
+static Response
+BadRequest(const char *message, const char *path, const char *problem)
+{
+	Problems	problems = NIL;
+
+	AddProblem(&problems, path, problem);
+	return Failure(400, "ParameterError", message, problems);
+}
+
+/*
+ * Contract: ApiProjectDbtSourceResponse.
+ */
+static Response
+Success(int status, Jsonb *results)
+{
+	Response	response = {status, NULL};
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	JsonPushString(&state, "status", "ok");
+	if (results != NULL)
+	{
+		JsonbValue	value;
+
+		value.type = jbvBinary;
+		value.val.binary.data = &results->root;
+		value.val.binary.len = VARSIZE(results) - VARHDRSZ;
+		JsonPushValue(&state, "results", &value);
+	}
+	response.body = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	return response;
+}
+
+static bool
+IsOurs(const ErrorData *error)
+{
+	return error->domain != NULL && strcmp(error->domain, TEXTDOMAIN) == 0;
+}
+
+/*
+ * A permission that PostgreSQL itself finds missing is Forbidden as well; other
+ * errors that aren't ours stay what they are, whatever their SQLSTATE.
+ */
+static const ApiError *
+FindApiError(const ErrorData *error)
+{
+	if (!IsOurs(error) && error->sqlerrcode != ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return NULL;
+	for (size_t i = 0; i < lengthof(api_errors); i++)
+	{
+		if (api_errors[i].sqlerrcode == error->sqlerrcode)
+			return &api_errors[i];
+	}
+	return NULL;
+}
+
+static Response
+FailureOf(const ErrorData *error, const ApiError *api_error)
+{
+	return Failure(api_error->status, api_error->name,
+				   IsOurs(error) ? error->message : "permission denied for project",
+				   TakeRaisedProblems());
+}
+
+/*
+ * Call the function of a route as if the caller had: its schema is the one of
+ * the function that is running.
+ */
+static Jsonb *
+CallRoute(const Route *route, const Target *target, Jsonb *body, FunctionCallInfo caller)
+{
+	LOCAL_FCINFO(fcinfo, 3);
+	int			nargs = 0;
+	Datum		result;
+
+	InitFunctionCallInfoData(*fcinfo, caller->flinfo, 0, InvalidOid, NULL, NULL);
+	fcinfo->args[nargs++].value = UUIDPGetDatum(&target->project);
+	if (route->of_source)
+		fcinfo->args[nargs++].value = UUIDPGetDatum(&target->source);
+	if (route->takes_body)
+		fcinfo->args[nargs++].value = JsonbPGetDatum(body);
+	for (int i = 0; i < nargs; i++)
+		fcinfo->args[i].isnull = false;
+	fcinfo->nargs = nargs;
+	result = route->function(fcinfo);
+	return result == (Datum) 0 ? NULL : DatumGetJsonbP(result);
+}
+
+/*
+ * Run an operation in a subtransaction.
+ *
+ * An error of the API becomes its response.  Any other is returned in *error,
+ * with what was written undone, and nothing in the response.
+ */
+static Response
+RunRoute(const Route *route, const Target *target, Jsonb *body,
+		 FunctionCallInfo caller, ErrorData **error)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile Response response = {0, NULL};
+
+	(void) TakeRaisedProblems();
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		Jsonb	   *results = CallRoute(route, target, body, caller);
+
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(cxt);
+		CurrentResourceOwner = owner;
+		response = Success(route->status, results);
+	}
+	PG_CATCH();
+	{
+		const ApiError *api_error;
+		ErrorData  *caught;
+
+		MemoryContextSwitchTo(cxt);
+		caught = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(cxt);
+		CurrentResourceOwner = owner;
+
+		api_error = FindApiError(caught);
+		if (api_error != NULL)
+			response = FailureOf(caught, api_error);
+		else
+			*error = caught;
+	}
+	PG_END_TRY();
+	return response;
+}
+
+/*
+ * Answer a request, or return in *error what is no error of the API.
+ */
+static Response
+Answer(const Request *request, FunctionCallInfo caller, ErrorData **error)
+{
+	Target		target = ParsePath(request->path);
+	const Route *route;
+	Jsonb	   *body = NULL;
+	Response	response;
+
+	if (!target.known)
+		return Failure(404, "NotFoundError", "route not found", NIL);
+	route = FindRoute(request->method, &target);
+	if (route == NULL)
+	{
+		/* where PostgREST looks for headers, and so does our proxy */
+		(void) set_config_option("response.headers",
+								 psprintf("[{\"Allow\": \"%s\"}]", AllowedMethods(&target)),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+		return Failure(405, "MethodNotAllowedError", "method not allowed", NIL);
+	}
+	if (target.problems != NIL)
+		return Failure(400, "ParameterError", "invalid path", target.problems);
+	if (route->takes_body)
+	{
+		if (request->body == NULL || request->body_len == 0)
+			return BadRequest("a body is required", BODY_PATH, "is required");
+		if (request->body_len > (Size) http_body_limit * 1024)
+			return Failure(413, "PayloadTooLargeError", "the body is too large", NIL);
+		body = JsonFromUtf8(request->body, request->body_len);
+		if (body == NULL)
+			return BadRequest("the body is not valid JSON", BODY_PATH, "must be JSON");
+	}
+	response = RunRoute(route, &target, body, caller, error);
+	WipeJsonb(body);
+	return response;
+}
+
+/*
+ * http_request(method text, path text, body text default null)
+ *		returns (status integer, body jsonb)
+ *
+ * Answer a request of the API: path as in the request line, body as it was
+ * sent.  Sets response.headers, a JSON array of objects as PostgREST reads it,
+ * for the transaction where a header is due (Allow).  Contract: paths and
+ * responses.
+ *
+ * Errors: 22023 for a method or path that is NULL.  Those of the operations
+ * become the answer; what isn't of the API (a lock timeout, a cancel, a
+ * serialization failure, no space on disk) stays an error.
+ */
+SILENT_FUNCTION(http_request)
+{
+	static const char *const argnames[] = {"method", "path"};
+	Request		request = {0};
+	ErrorData  *error = NULL;
+	Response	response;
+	TupleDesc	tupdesc;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+
+	RequireArguments(fcinfo, argnames, lengthof(argnames));
+	request.method = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	request.path = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (!PG_ARGISNULL(2))
+	{
+		text	   *body = PG_GETARG_TEXT_PP(2);
+
+		request.body = pg_server_to_any(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body), PG_UTF8);
+		request.body_len = request.body == VARDATA_ANY(body) ? VARSIZE_ANY_EXHDR(body) :
+			strlen(request.body);
+	}
+
+	response = Answer(&request, fcinfo, &error);
+	if (error != NULL)
+		ReThrowError(error);
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int32GetDatum(response.status);
+	values[1] = JsonbPGetDatum(response.body);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}
+
+static bool
+IsTransient(const ErrorData *error)
+{
+	for (size_t i = 0; i < lengthof(transient_errors); i++)
+	{
+		if (error->sqlerrcode == transient_errors[i])
+			return true;
+	}
+	for (size_t i = 0; i < lengthof(transient_categories); i++)
+	{
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TO_CATEGORY(transient_categories[i]))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What isn't of the API goes to the log; the caller gets no more than whether
+ * trying again may help.
+ */
+static Response
+FailureOfServer(const ErrorData *error)
+{
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("request failed: %s", error->message)));
+	if (IsTransient(error))
+		return Failure(503, "ServiceUnavailableError", "the service is temporarily unavailable", NIL);
+	return Failure(500, "UnexpectedServerError", "the request could not be completed", NIL);
+}
+
+/*
+ * A header of the request that PostgREST is serving, or NULL.
+ */
+static char *
+RequestHeader(const char *name)
+{
+	const char *setting = GetConfigOption("request.headers", true, false);
+	Size		len;
+	char	   *utf8;
+	Jsonb	   *headers;
+	JsonbValue	value;
+
+	if (setting == NULL)
+		return NULL;
+	utf8 = pg_server_to_any(setting, strlen(setting), PG_UTF8);
+	len = strlen(utf8);
+	headers = JsonFromUtf8(utf8, len);
+	if (headers == NULL || !JB_ROOT_IS_OBJECT(headers) ||
+		!JsonFindString(&headers->root, name, &value))
+		return NULL;
+	return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
+/*
+ * postgrest_request(bytea) returns jsonb
+ *
+ * The same for PostgREST, which passes on the body as it came only in a single
+ * unnamed bytea (application/octet-stream); text would be checked, and an error
+ * raised, before we are called.  Method and path are those in the headers
+ * X-Original-Method and X-Original-URI; the status goes to response.status.
+ * PostgREST shows the errors of PostgreSQL to its clients, so there are none:
+ * what isn't of the API is logged and becomes 503 or 500.
+ */
+SILENT_FUNCTION(postgrest_request)
+{
+	Request		request = {0};
+	ErrorData  *error = NULL;
+	Response	response;
+
+	request.method = RequestHeader("x-original-method");
+	request.path = RequestHeader("x-original-uri");
+	if (!PG_ARGISNULL(0))
+	{
+		bytea	   *body = PG_GETARG_BYTEA_PP(0);
+
+		request.body = VARDATA_ANY(body);
+		request.body_len = VARSIZE_ANY_EXHDR(body);
+	}
+
+	if (request.method == NULL || request.path == NULL)
+		response = Failure(404, "NotFoundError", "route not found", NIL);
+	else
+		response = Answer(&request, fcinfo, &error);
+	if (error != NULL)
+		response = FailureOfServer(error);
+	(void) set_config_option("response.status", psprintf("%d", response.status),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	PG_RETURN_JSONB_P(response.body);
+}

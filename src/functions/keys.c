@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * keys.c
+ *		Adding a key to the keyring file, and taking one out.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "vault/base64url.h"
+#include "functions/call.h"
+#include "functions/databases.h"
+#include "base/domain.h"
+#include "base/json.h"
+#include "vault/keylock.h"
+#include "vault/keyring.h"
+#include "vault/pgcrypto.h"
+
+#define KID_RANDOM_BYTES 6
+#define EMPTY_SET "{\"keys\": []}"
+
+/*
+ * A key id tells a reader of the keyring when the key was made.
+ */
+static char *
+MakeKid(void)
+{
+	pg_time_t	now = (pg_time_t) time(NULL);
+	bytea	   *random = RandomBytes(KID_RANDOM_BYTES);
+	StringInfoData kid;
+	char		date[16];
+
+	pg_strftime(date, sizeof(date), "%Y-%m-%d-", pg_gmtime(&now));
+	initStringInfo(&kid);
+	appendStringInfoString(&kid, date);
+	for (int i = 0; i < KID_RANDOM_BYTES; i++)
+		appendStringInfo(&kid, "%02x", (uint8) VARDATA_ANY(random)[i]);
+	return kid.data;
+}
+
+/*
+ * A new JWK as JSON text.  RFC 7518, section 6.4.
+ */
+static char *
+MakeJwk(const char *kid)
+{
+	bytea	   *bytes = RandomBytes(AEAD_KEY_LEN);
+	StringInfoData jwk;
+
+	initStringInfo(&jwk);
+	appendStringInfo(&jwk, "{\"kty\": \"oct\", \"kid\": \"%s\", \"alg\": \"A256CBC-HS512\", \"k\": \"", kid);
+	AppendBase64Url(&jwk, VARDATA_ANY(bytes), AEAD_KEY_LEN);
+	appendStringInfoString(&jwk, "\"}");
+	WipeBytea(bytes);
+	return jwk.data;
+}
+
+static Datum
+KeyPath(int index)
+{
+	Datum		elems[2];
+
+	elems[0] = CStringGetTextDatum("keys");
+	elems[1] = CStringGetTextDatum(psprintf("%d", index));
+	return PointerGetDatum(construct_array(elems, 2, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * The JWK Set in the keyring file, which has to be valid, so that nothing is
+ * written that could not be read again.  Its keys go to *keyring.
+ *
+ * If the file doesn't exist, an empty set, and *keyring is NULL.
+ */
+static Jsonb *
+ReadKeySet(Keyring **keyring)
+{
+	KeyringProblem why = {0};
+	Size		len;
+	char	   *text = ReadKeyringFile(keyring_file, &len, &why);
+	Jsonb	   *set;
+
+	*keyring = NULL;
+	if (text == NULL && why.missing)
+		return JsonFromUtf8(EMPTY_SET, strlen(EMPTY_SET));
+	if (text != NULL)
+		*keyring = ParseKeyring(text, len, CurrentMemoryContext, &why);
+	if (*keyring == NULL)
+	{
+		if (text != NULL)
+			explicit_bzero(text, len);
+		ReportKeyringProblem(ERROR, &why);
+	}
+	set = JsonFromUtf8(text, len);
+	explicit_bzero(text, len);
+	pfree(text);
+	return set;
+}
+
+/*
+ * Replace the keyring file, so that after a crash the old or the new one is
+ * there, whole.
+ */
+static void
+WriteKeyringFile(const char *text, Size len)
+{
+	char	   *temporary = psprintf("%s.tmp", keyring_file);
+	int			fd;
+
+	/* left behind by a crash; the lock that we hold keeps others out */
+	(void) unlink(temporary);
+
+	PG_TRY();
+	{
+		fd = OpenTransientFilePerm(temporary, O_CREAT | O_EXCL | O_WRONLY | PG_BINARY, 0600);
+		if (fd < 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not create keyring file \"%s\": %m", temporary)));
+		errno = 0;
+		if (write(fd, text, len) != (ssize_t) len)
+		{
+			/* if write didn't set errno, assume problem is no disk space */
+			if (errno == 0)
+				errno = ENOSPC;
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not write keyring file \"%s\": %m", temporary)));
+		}
+		if (pg_fsync(fd) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not fsync keyring file \"%s\": %m", temporary)));
+		if (CloseTransientFile(fd) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not close keyring file \"%s\": %m", temporary)));
+		(void) durable_rename(temporary, keyring_file, ERROR);
+	}
+	PG_CATCH();
+	{
+		(void) unlink(temporary);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Write a JWK Set to the keyring file, and wipe it.
+ */
+static void
+WriteKeySet(Jsonb *set)
+{
+	bytea	   *text = JsonToBytea(set);
+
+	WipeJsonb(set);
+	WriteKeyringFile(VARDATA(text), VARSIZE(text) - VARHDRSZ);
+	WipeBytea(text);
+}
+
+/*
+ * rotate_encryption_key() returns text
+ *
+ * Add a key of 64 random bytes to the keyring file, creating the file if there
+ * is none, and make it the active key; the others still decrypt.  Returns the
+ * new key's kid.  The file is not part of the transaction: the key stays when
+ * the transaction is rolled back.  RFC 7517, section 5; RFC 7518, section 6.4.
+ *
+ * Errors: 42501 for who is not superuser; 25006 in a read-only transaction;
+ * 55000 if there is a keyring file that can't be used; file access errors.
+ */
+SILENT_FUNCTION(rotate_encryption_key)
+{
+	char	   *kid;
+	char	   *jwk;
+	Jsonb	   *key;
+	Jsonb	   *old;
+	Jsonb	   *new;
+	Keyring    *keyring;
+
+	BeginCall(fcinfo, NULL);
+	RequireSuperuser("rotate the encryption key");
+	PreventCommandIfReadOnly("rotate_encryption_key()");
+
+	LockKeyringFile();
+	kid = MakeKid();
+	jwk = MakeJwk(kid);
+	key = JsonFromUtf8(jwk, strlen(jwk));
+	explicit_bzero(jwk, strlen(jwk));
+	old = ReadKeySet(&keyring);
+	if (keyring != NULL)
+		WipeKeyring(keyring);
+	new = DatumGetJsonbP(DirectFunctionCall4(jsonb_insert, JsonbPGetDatum(old), KeyPath(0),
+											 JsonbPGetDatum(key), BoolGetDatum(false)));
+	WipeJsonb(old);
+	WipeJsonb(key);
+	WriteKeySet(new);
+	UnlockKeyringFile();
+	PG_RETURN_TEXT_P(cstring_to_text(kid));
+}
+
+/*
+ * Where in the keyring, which may be NULL, a key is that may be removed.
+ *
+ * Errors: 42704 if there is no such key; 55006 if it is the active one.
+ */
+static int
+RemovableKeyIndex(const Keyring *keyring, const char *kid)
+{
+	const Key  *key = keyring == NULL ? NULL : FindKey(keyring, kid, strlen(kid));
+
+	if (key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("encryption key \"%s\" does not exist", kid)));
+	if (key == &keyring->keys[0])
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot remove the active encryption key"),
+				 errhint("Make another one active with rotate_encryption_key().")));
+	return key - keyring->keys;
+}
+
+static void
+TakeOutOfKeyringFile(const char *kid)
+{
+	Keyring    *keyring;
+	Jsonb	   *old;
+	Jsonb	   *new;
+
+	LockKeyringFile();
+	old = ReadKeySet(&keyring);
+	new = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_path, JsonbPGetDatum(old),
+											 KeyPath(RemovableKeyIndex(keyring, kid))));
+	WipeKeyring(keyring);
+	WipeJsonb(old);
+	WriteKeySet(new);
+	UnlockKeyringFile();
+}
+
+/*
+ * remove_encryption_key(kid text) returns void
+ *
+ * Take a key out of the keyring file, if nothing in the cluster needs it: it is
+ * not the active one, no connection in any database that has the extension is
+ * encrypted with it, and no transaction could still see or write one that is.
+ * So this waits for transactions that have a snapshot, as CREATE INDEX
+ * CONCURRENTLY does; lock_timeout limits that.  Like the rotation it is not
+ * undone by a rollback.
+ *
+ * Standbys, backups and dumps are out of its sight.
+ *
+ * Errors: 22023 for a NULL argument; 42501 for who is not superuser; 25006 in a
+ * read-only transaction; 25001 in a transaction that has written; 42704 if
+ * there is no such key; 55006 if it is in use, or if another call is running;
+ * 55000 without a usable keyring, or if a database could not be asked; 53000
+ * without a free background worker; file access errors.
+ */
+SILENT_FUNCTION(remove_encryption_key)
+{
+	static const char *const argnames[] = {"kid"};
+	char	   *kid;
+
+	BeginCall(fcinfo, argnames);
+	RequireSuperuser("remove an encryption key");
+	PreventCommandIfReadOnly("remove_encryption_key()");
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("remove_encryption_key() cannot run in a transaction that has changed something"),
+				 errdetail("The change could be rolled back, but the removal of the key could not.")));
+
+	kid = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	(void) RemovableKeyIndex(GetKeyring(ERROR), kid);
+	if (!BeginRemoval())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("another remove_encryption_key() is running")));
+
+	WaitForHoldersOfKey(kid);
+	RefuseKeyInUse(kid);
+	WaitForOldSnapshots();
+	TakeOutOfKeyringFile(kid);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,453 @@
+/*-------------------------------------------------------------------------
+ *
+ * sources.c
+ *		The SQL functions over the dbt sources of a project.
+ *
+ * Common to all: UUIDs as uuid, documents as jsonb.  A NULL argument or a body
+ * that breaks a rule is a ParameterError (22023); a project or source that
+ * isn't there for the caller a NotFoundError (P0002); one that they may not
+ * manage a ForbiddenError (42501).  What changes something fails with 25006 in
+ * a read-only transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/json.h"
+
+#include "storage/access.h"
+#include "functions/call.h"
+#include "vault/connection.h"
+#include "base/domain.h"
+#include "rules/fields.h"
+#include "base/json.h"
+#include "functions/sources.h"
+#include "storage/storage.h"
+#include "rules/summary.h"
+#include "rules/validate.h"
+#include "rules/withheld.h"
+
+#define MAX_IGNORED_SHOWN 10
+#define MAX_KEY_SHOWN 63
+
+
+/* what a body asks for; unset members are NULL */
+typedef struct Request
+{
+	text	   *name;
+	Jsonb	   *connection;
+} Request;
+
+/*
+ * Begin a call; returns its first argument, the project.
+ */
+static const pg_uuid_t *
+BeginProjectCall(FunctionCallInfo fcinfo, const char *const *argnames)
+{
+	BeginCall(fcinfo, argnames);
+	return PG_GETARG_UUID_P(0);
+}
+
+static const char *const source_args[] = {"project", "source", "body"};
+static const char *const body_args[] = {"project", "body"};
+static const char *const connection_args[] = {"project", "dbt_connection"};
+
+static void
+RaiseSourceNotFound(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("dbt source not found")));
+}
+
+/*
+ * The same after RequireManageOfSource(): it may be the project that isn't there.
+ */
+static void
+RaiseManagedNotFound(const pg_uuid_t *project)
+{
+	RequireManage(project);
+	RaiseSourceNotFound();
+}
+
+/*
+ * One NOTICE for all members of a body that the contract doesn't know.
+ */
+static void
+ReportIgnored(List *keys)
+{
+	StringInfoData shown;
+	ListCell   *lc;
+
+	if (keys == NIL)
+		return;
+	initStringInfo(&shown);
+	foreach(lc, keys)
+	{
+		JsonbValue *key = lfirst(lc);
+		int			len = pg_mbcliplen(key->val.string.val, key->val.string.len, MAX_KEY_SHOWN);
+
+		if (foreach_current_index(lc) == MAX_IGNORED_SHOWN)
+		{
+			appendStringInfoString(&shown, ", ...");
+			break;
+		}
+		if (shown.len > 0)
+			appendStringInfoString(&shown, ", ");
+		escape_json(&shown, pnstrdup(key->val.string.val, len));
+	}
+	ereport(NOTICE,
+			(errmsg_plural("ignored %d unknown property of the body: %s",
+						   "ignored %d unknown properties of the body: %s",
+						   list_length(keys), list_length(keys), shown.data)));
+}
+
+/*
+ * Take a body apart.  Contract: ApiUpdateProjectDbtSource.
+ */
+static Request
+ParseBody(Jsonb *body, Problems *problems)
+{
+	Request		request = {NULL, NULL};
+	List	   *ignored = NIL;
+	JsonMembers members;
+	JsonMember	member;
+
+	if (!JB_ROOT_IS_OBJECT(body))
+	{
+		AddProblem(problems, "body", "must be an object");
+		return request;
+	}
+	members = JsonMembersOf(&body->root);
+	while (NextJsonMember(&members, &member))
+	{
+		if (JsonStringEquals(&member.key, "name"))
+		{
+			ValidateName(&member.value, problems);
+			if (member.value.type == jbvString)
+				request.name = cstring_to_text_with_len(member.value.val.string.val,
+														member.value.val.string.len);
+		}
+		else if (JsonStringEquals(&member.key, CONNECTION_PATH))
+			request.connection = JsonbValueToJsonb(&member.value);
+		else
+		{
+			JsonbValue *key = palloc(sizeof(JsonbValue));
+
+			*key = member.key;
+			ignored = lappend(ignored, key);
+		}
+	}
+	ReportIgnored(ignored);
+	return request;
+}
+
+/*
+ * Give a locked source a new connection: keep what views withhold, validate,
+ * encrypt, store.  Returns the summary.
+ */
+static Jsonb *
+ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
+{
+	Jsonb	   *stored = NULL;
+	Jsonb	   *merged = sent;
+	Jsonb	   *summary = NULL;
+	bytea	   *plaintext = NULL;
+	ConnectionFields fields;
+
+	ReadFields(sent, &fields);
+	/* decrypt only what may have to be kept in part */
+	if (!SendsSecrets(&fields) || !StoredHasOnlyKnown(source))
+		stored = StoredConnection(source);
+	if (stored != NULL)
+	{
+		merged = KeepWithheld(sent, &fields, stored, &problems);
+		ReadFields(merged, &fields);
+	}
+	WipeJsonb(stored);
+	ValidateConnection(merged, &fields, &problems);
+	if (problems == NIL)
+	{
+		summary = MakeSummary(source, merged);
+		plaintext = JsonToBytea(merged);
+	}
+	if (merged != sent)
+		WipeJsonb(merged);
+	RaiseProblems(problems);
+
+	source->envelope = SealConnection(plaintext, fields.only_known, source);
+	ReplaceSource(source, variant_names[fields.variant]);
+	return summary;
+}
+
+/*
+ * Give a source a new connection, and a name unless that is NULL; problems are
+ * those found so far.  Returns the summary.
+ */
+static Jsonb *
+ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
+				 Jsonb *sent, Problems problems)
+{
+	Source	   *source = LockSource(project, uuid);
+
+	if (source == NULL && SameUuid(project, uuid))
+		source = LockPrimarySource(project);
+	if (source == NULL)
+		RaiseManagedNotFound(project);
+	if (name != NULL)
+		source->name = name;
+	return ReplaceConnection(source, sent, problems);
+}
+
+/*
+ * The summary of a source as it is stored.
+ */
+static Jsonb *
+SummarizeStored(Source *source)
+{
+	Jsonb	   *connection = StoredConnection(source);
+	Jsonb	   *summary = MakeSummary(source, connection);
+
+	WipeJsonb(connection);
+	return summary;
+}
+
+/*
+ * update_project_dbt_source(project uuid, source uuid, body jsonb) returns jsonb
+ *
+ * Change a source's name, its connection, or both: body is {name?,
+ * dbtConnection?}.  Returns the summary.  Contract: UpdateProjectDbtSource.
+ *
+ * Errors: 22023, 42501, P0002 and 25006 as for all; 22023 also for the
+ * connection of the primary source; 23505 if the project has another source of
+ * that name; 55000 if a connection is sent and there is no usable keyring;
+ * 54000 if it is too large; 40001 under REPEATABLE READ and above if the source
+ * was changed meanwhile.
+ */
+SILENT_FUNCTION(update_project_dbt_source)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+	const pg_uuid_t *uuid = PG_GETARG_UUID_P(1);
+	Problems	problems = NIL;
+	Request		request;
+	Source	   *source;
+	Jsonb	   *summary;
+
+	PreventCommandIfReadOnly("update_project_dbt_source()");
+	RequireManageOfSource(project, uuid);
+	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
+	if (SameUuid(project, uuid))
+	{
+		(void) LockPrimarySource(project);
+		if (request.connection != NULL)
+			AddProblem(&problems, CONNECTION_PATH,
+					   "cannot be changed here for the primary source; use set_project_dbt_connection");
+		request.connection = NULL;
+	}
+
+	if (request.connection == NULL)
+	{
+		source = request.name != NULL && problems == NIL ?
+			RenameSource(project, uuid, request.name) : FetchSource(project, uuid);
+		if (source == NULL)
+			RaiseManagedNotFound(project);
+		RaiseProblems(problems);
+		PG_RETURN_JSONB_P(SummarizeStored(source));
+	}
+
+	summary = ChangeConnection(project, uuid, request.name, request.connection, problems);
+	WipeJsonb(request.connection);
+	PG_RETURN_JSONB_P(summary);
+}
+
+/*
+ * create_project_dbt_source(project uuid, body jsonb) returns jsonb
+ *
+ * Add a source: body is {name, dbtConnection}.  Returns the summary.
+ *
+ * Errors: as for update_project_dbt_source().
+ */
+SILENT_FUNCTION(create_project_dbt_source)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, body_args);
+	Problems	problems = NIL;
+	Request		request;
+	Source		source = {0};
+	ConnectionFields fields;
+	Jsonb	   *summary;
+
+	PreventCommandIfReadOnly("create_project_dbt_source()");
+	RequireManage(project);
+
+	request = ParseBody(PG_GETARG_JSONB_P(1), &problems);
+	if (JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)))
+	{
+		JsonbValue	value;
+
+		if (!JsonFind(&PG_GETARG_JSONB_P(1)->root, "name", &value))
+			AddProblem(&problems, "name", "is required");
+		if (request.connection == NULL)
+			AddProblem(&problems, CONNECTION_PATH, "is required");
+		else
+		{
+			ReadFields(request.connection, &fields);
+			ValidateConnection(request.connection, &fields, &problems);
+		}
+	}
+	RaiseProblems(problems);
+
+	source.project = *project;
+	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
+	source.name = request.name;
+	source.envelope = SealConnection(JsonToBytea(request.connection), fields.only_known, &source);
+	(void) LockPrimarySource(project);
+	InsertSource(&source, variant_names[fields.variant]);
+	summary = MakeSummary(&source, request.connection);
+	WipeJsonb(request.connection);
+	PG_RETURN_JSONB_P(summary);
+}
+
+/*
+ * set_project_dbt_connection(project uuid, dbt_connection jsonb) returns jsonb
+ *
+ * Set the project's own connection, that of its primary source.  Returns the
+ * summary.
+ *
+ * Errors: as for update_project_dbt_source().
+ */
+SILENT_FUNCTION(set_project_dbt_connection)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, connection_args);
+
+	PreventCommandIfReadOnly("set_project_dbt_connection()");
+	RequireManage(project);
+	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, PG_GETARG_JSONB_P(1), NIL));
+}
+
+/*
+ * delete_project_dbt_source(project uuid, source uuid) returns void
+ *
+ * Errors: 22023, 42501, P0002 and 25006 as for all; 22023 also for the primary
+ * source.
+ */
+SILENT_FUNCTION(delete_project_dbt_source)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+
+	PreventCommandIfReadOnly("delete_project_dbt_source()");
+	RequireManage(project);
+	if (SameUuid(project, PG_GETARG_UUID_P(1)))
+		ParameterError("the primary dbt source cannot be deleted");
+	if (!DeleteSource(project, PG_GETARG_UUID_P(1)))
+		RaiseSourceNotFound();
+	PG_RETURN_VOID();
+}
+
+typedef struct Listing
+{
+	JsonbParseState *state;
+	MemoryContext cxt;
+} Listing;
+
+static void
+ListSource(Source *source, void *arg)
+{
+	Listing    *listing = arg;
+	Jsonb	   *summary = SummarizeStored(source);
+	MemoryContext per_row = MemoryContextSwitchTo(listing->cxt);
+	JsonbValue	value;
+
+	summary = memcpy(palloc(VARSIZE(summary)), summary, VARSIZE(summary));
+	value.type = jbvBinary;
+	value.val.binary.data = &summary->root;
+	value.val.binary.len = VARSIZE(summary) - VARHDRSZ;
+	(void) pushJsonbValue(&listing->state, WJB_ELEM, &value);
+	MemoryContextSwitchTo(per_row);
+}
+
+/*
+ * list_project_dbt_sources(project uuid) returns jsonb
+ *
+ * An array of summaries: the primary source, then by precedence and name.
+ *
+ * Errors: 22023, 42501 and P0002 as for all.
+ */
+SILENT_FUNCTION(list_project_dbt_sources)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+	Listing		listing = {NULL, CurrentMemoryContext};
+
+	RequireView(project);
+	(void) pushJsonbValue(&listing.state, WJB_BEGIN_ARRAY, NULL);
+	ListSource(FetchSource(project, project), &listing);
+	ForEachAdditionalSource(project, ListSource, &listing);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&listing.state, WJB_END_ARRAY, NULL)));
+}
+
+static Source *
+ViewSource(const pg_uuid_t *project, const pg_uuid_t *uuid)
+{
+	Source	   *source;
+
+	RequireView(project);
+	source = FetchSource(project, uuid);
+	if (source == NULL)
+		RaiseSourceNotFound();
+	return source;
+}
+
+/*
+ * get_project_dbt_source(project uuid, source uuid) returns jsonb
+ *
+ * The summary and, as "dbtConnection", the connection without what is
+ * withheld; null for a primary source that has none yet.
+ *
+ * Errors: 22023, 42501 and P0002 as for all; XX001 if the connection can't be
+ * decrypted; 55000 without a usable keyring.
+ */
+SILENT_FUNCTION(get_project_dbt_source)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+	Source	   *source = ViewSource(project, PG_GETARG_UUID_P(1));
+	Jsonb	   *connection = RequireConnection(source);
+	Jsonb	   *result;
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	PushSummary(&state, source, connection);
+	if (connection == NULL)
+		JsonPushNull(&state, CONNECTION_PATH);
+	else
+	{
+		JsonPushKey(&state, CONNECTION_PATH);
+		(void) RedactConnection(&state, connection);
+	}
+	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	WipeJsonb(connection);
+	PG_RETURN_JSONB_P(result);
+}
+
+/*
+ * project_dbt_connection(project uuid, source uuid) returns jsonb
+ *
+ * The whole connection, secrets included; SQL NULL for a primary source that
+ * has none yet.
+ *
+ * Errors: as for get_project_dbt_source(); 42501 for who wasn't granted
+ * EXECUTE.
+ */
+SILENT_FUNCTION(project_dbt_connection)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+	Jsonb	   *connection = RequireConnection(ViewSource(project, PG_GETARG_UUID_P(1)));
+
+	if (connection == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(connection);
+}

@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * usage.c
+ *		How many connections of this database a key still holds.
+ *
+ * An envelope's protected header names its key, so nothing is decrypted here,
+ * and of what is stored out of line only the beginning is read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "functions/call.h"
+#include "base/domain.h"
+#include "vault/envelope.h"
+#include "vault/keyring.h"
+#include "storage/storage.h"
+#include "functions/usage.h"
+
+/* a key, and the connections counted so far */
+typedef struct KeyUsage
+{
+	char	   *kid;
+	int64		connections;
+} KeyUsage;
+
+typedef struct Census
+{
+	int			nkeys;
+	KeyUsage   *keys;
+	int64		others;			/* under keys that aren't among these */
+} Census;
+
+static void
+CountHeader(Source *source, void *arg)
+{
+	Census	   *census = arg;
+	char	   *kid = EnvelopeKid(source->envelope);
+
+	for (int i = 0; kid != NULL && i < census->nkeys; i++)
+	{
+		if (strcmp(census->keys[i].kid, kid) == 0)
+		{
+			census->keys[i].connections++;
+			return;
+		}
+	}
+	census->others++;
+}
+
+/*
+ * The connections of this database that are encrypted with a key.
+ */
+int64
+CountConnections(const char *kid)
+{
+	KeyUsage	usage = {pstrdup(kid), 0};
+	Census		census = {1, &usage, 0};
+
+	ForEachHeader(CountHeader, &census);
+	return usage.connections;
+}
+
+static Census *
+TakeCensus(const Keyring *keyring)
+{
+	Census	   *census = palloc0(sizeof(Census));
+
+	census->nkeys = keyring->nkeys;
+	census->keys = palloc0(keyring->nkeys * sizeof(KeyUsage));
+	for (int i = 0; i < keyring->nkeys; i++)
+		census->keys[i].kid = pstrdup(keyring->keys[i].kid);
+	ForEachHeader(CountHeader, census);
+	if (census->others > 0)
+		ereport(WARNING,
+				(errmsg_plural(INT64_FORMAT " connection is not encrypted with a key of the keyring",
+							   INT64_FORMAT " connections are not encrypted with a key of the keyring",
+							   census->others, census->others),
+				 errhint("Restore the keyring that has their keys, or store the connections anew.")));
+	return census;
+}
+
+/*
+ * encryption_keys() returns table (kid text, active boolean, connections bigint)
+ *
+ * The keys of the keyring, the active one first, and how many connections of
+ * this database are encrypted with each.  A WARNING tells if there are
+ * connections that none of them is the key of.
+ *
+ * Errors: 42501 for who is not superuser; 55000 without a usable keyring.
+ */
+SILENT_FUNCTION(encryption_keys)
+{
+	FuncCallContext *funcctx;
+	Census	   *census;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext caller;
+		TupleDesc	tupdesc;
+
+		BeginCall(fcinfo, NULL);
+		RequireSuperuser("list the encryption keys");
+		funcctx = SRF_FIRSTCALL_INIT();
+		caller = MemoryContextSwitchTo(funcctx->multi_call_memory_ctx);
+		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		funcctx->tuple_desc = BlessTupleDesc(tupdesc);
+		funcctx->user_fctx = TakeCensus(GetKeyring(ERROR));
+		MemoryContextSwitchTo(caller);
+	}
+
+	funcctx = SRF_PERCALL_SETUP();
+	census = funcctx->user_fctx;
+	if (funcctx->call_cntr < (uint64) census->nkeys)
+	{
+		KeyUsage   *key = &census->keys[funcctx->call_cntr];
+		Datum		values[3];
+		bool		nulls[3] = {false, false, false};
+
+		values[0] = CStringGetTextDatum(key->kid);
+		values[1] = BoolGetDatum(funcctx->call_cntr == 0);
+		values[2] = Int64GetDatum(key->connections);
+		SRF_RETURN_NEXT(funcctx,
+						HeapTupleGetDatum(heap_form_tuple(funcctx->tuple_desc, values, nulls)));
+	}
+	SRF_RETURN_DONE(funcctx);
+}

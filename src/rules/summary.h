@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * summary.h
+ *		The non-sensitive view of a source (contract: ProjectDbtSourceSummary).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_SUMMARY_H
+#define DBT_SOURCES_SUMMARY_H
+
+#include "storage/storage.h"
+#include "utils/jsonb.h"
+
+extern void PushSummary(JsonbParseState **state, const Source *source, Jsonb *connection);
+extern Jsonb *MakeSummary(const Source *source, Jsonb *connection);
+
+#endif							/* DBT_SOURCES_SUMMARY_H */

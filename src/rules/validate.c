@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * validate.c
+ *		The contract's rules for a name and for a connection.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "functions/call.h"
+#include "base/json.h"
+#include "rules/validate.h"
+
+#define MAX_NAME_CHARS 255
+
+/*
+ * Parsing JSON recurses, so that what fits the stack of the call that stores it
+ * might not fit that of a later one, and break the whole list for it.
+ */
+#define MAX_DEPTH 1000
+
+/*
+ * Environment variables that change how dbt or its child processes run.
+ */
+static const char *const refused_variables[] = {
+	"GIT_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "LD_AUDIT", "LD_LIBRARY_PATH",
+	"LD_PRELOAD", "NODE_OPTIONS", "NODE_PATH", "PATH", "PERL5OPT", "PYTHONHOME",
+	"PYTHONPATH", "RUBYOPT", "SHELL", "SSH_ASKPASS", NULL
+};
+
+static const char *const refused_prefixes[] = {
+	"LIGHTDASH_DBT_PROFILE_VAR_", "DYLD_", "GIT_CONFIG_", NULL
+};
+
+static bool
+IsControl(pg_wchar c)
+{
+	return c < 0x20 || c == 0x7F ||
+		(GetDatabaseEncoding() == PG_UTF8 && c >= 0x80 && c <= 0x9F);
+}
+
+/* White_Space in Unicode, less the control characters */
+static bool
+IsBlank(pg_wchar c)
+{
+	if (c == ' ')
+		return true;
+	return GetDatabaseEncoding() == PG_UTF8 &&
+		(c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+		 c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000);
+}
+
+/*
+ * A source's name: a string that isn't blank, of at most 255 characters, none
+ * of them a control character.
+ */
+void
+ValidateName(const JsonbValue *name, Problems *problems)
+{
+	pg_wchar   *chars;
+	int			nchars;
+	bool		blank = true;
+	bool		control = false;
+
+	if (name->type == jbvNull)
+	{
+		AddProblem(problems, "name", "must not be null");
+		return;
+	}
+	if (name->type != jbvString)
+	{
+		AddProblem(problems, "name", "must be a string");
+		return;
+	}
+
+	/* before converting what may be a hundred megabytes */
+	nchars = pg_mbstrlen_with_len(name->val.string.val, name->val.string.len);
+	if (nchars > MAX_NAME_CHARS)
+	{
+		AddProblem(problems, "name", "must not be longer than 255 characters");
+		return;
+	}
+	chars = palloc((name->val.string.len + 1) * sizeof(pg_wchar));
+	nchars = pg_mb2wchar_with_len(name->val.string.val, chars, name->val.string.len);
+	for (int i = 0; i < nchars; i++)
+	{
+		blank = blank && IsBlank(chars[i]);
+		control = control || IsControl(chars[i]);
+	}
+	if (blank)
+		AddProblem(problems, "name", "must not be blank");
+	if (control)
+		AddProblem(problems, "name", "must not contain control characters");
+}
+
+static bool
+StringInList(const JsonbValue *string, const char *const *list)
+{
+	for (; *list != NULL; list++)
+	{
+		if (JsonStringEquals(string, *list))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * "must be one of a, b, c"
+ */
+static const char *
+MustBeOneOf(const char *const *list)
+{
+	StringInfoData message;
+
+	initStringInfo(&message);
+	appendStringInfoString(&message, "must be one of ");
+	for (int i = 0; list[i] != NULL; i++)
+		appendStringInfo(&message, "%s%s", i > 0 ? ", " : "", list[i]);
+	return message.data;
+}
+
+/*
+ * Whether dbt may be started with a variable of that name: a shell's
+ * identifier, or nothing, and none of the refused ones.
+ */
+static const char *
+RefuseVariable(const JsonbValue *key)
+{
+	const char *name = key->val.string.val;
+	int			len = key->val.string.len;
+
+	for (int i = 0; i < len; i++)
+	{
+		char		c = name[i];
+
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+			  (i > 0 && c >= '0' && c <= '9')))
+			return "must consist of letters, digits and underscores, and not begin with a digit";
+	}
+	for (const char *const *prefix = refused_prefixes; *prefix != NULL; prefix++)
+	{
+		if ((size_t) len >= strlen(*prefix) &&
+			memcmp(name, *prefix, strlen(*prefix)) == 0)
+			return "must not name a variable that changes how dbt runs";
+	}
+	if (StringInList(key, refused_variables))
+		return "must not name a variable that changes how dbt runs";
+	return NULL;
+}
+
+static void
+ValidateVariable(const JsonbValue *variable, const char *array_path, int index, Problems *problems)
+{
+	static const char *const required[] = {"key", "value"};
+	JsonbValue	value;
+
+	if (!JsonIsObject(variable))
+	{
+		AddProblem(problems, PathOfElement(array_path, index), "must be an object with key and value");
+		return;
+	}
+	for (size_t i = 0; i < lengthof(required); i++)
+	{
+		const char *message = NULL;
+
+		if (!JsonFind(variable->val.binary.data, required[i], &value))
+			message = "is required";
+		else if (value.type != jbvString)
+			message = "must be a string";
+		else if (i == 0)
+			message = RefuseVariable(&value);
+		if (message != NULL)
+			AddProblem(problems, psprintf("%s.%s", PathOfElement(array_path, index), required[i]), message);
+	}
+}
+
+static void
+ValidateElements(const Field *field, const JsonbValue *array, const char *path,
+				 Problems *problems)
+{
+	JsonMembers members = JsonMembersOf(array->val.binary.data);
+	JsonMember	member;
+
+	for (int i = 0; NextJsonMember(&members, &member); i++)
+	{
+		if (field->type == FIELD_ENVIRONMENT)
+			ValidateVariable(&member.value, path, i, problems);
+		else if (member.value.type != jbvString)
+			AddProblem(problems, PathOfElement(path, i), "must be a string");
+	}
+}
+
+static char *
+FieldPath(const Field *field)
+{
+	return psprintf("%s.%s", CONNECTION_PATH, field->name);
+}
+
+static void
+ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
+{
+	const char *message = NULL;
+
+	switch (field->type)
+	{
+		case FIELD_STRING:
+			if (value->type != jbvString)
+				message = "must be a string";
+			else if (field->allowed != NULL && !StringInList(value, field->allowed))
+				message = MustBeOneOf(field->allowed);
+			break;
+		case FIELD_BOOLEAN:
+			if (value->type != jbvBool)
+				message = "must be true or false";
+			break;
+		case FIELD_STRINGS:
+			if (!JsonIsArray(value))
+				message = "must be an array of strings";
+			break;
+		case FIELD_ENVIRONMENT:
+			if (!JsonIsArray(value))
+				message = "must be an array of objects with key and value";
+			break;
+	}
+	if (message != NULL)
+		AddProblem(problems, FieldPath(field), message);
+	else if (field->type == FIELD_STRINGS || field->type == FIELD_ENVIRONMENT)
+		ValidateElements(field, value, FieldPath(field), problems);
+}
+
+static bool
+IsTooDeep(Jsonb *document)
+{
+	JsonbIterator *it = JsonbIteratorInit(&document->root);
+	JsonbIteratorToken token;
+	JsonbValue	ignored;
+	int			depth = 0;
+
+	while (depth <= MAX_DEPTH &&
+		   (token = JsonbIteratorNext(&it, &ignored, false)) != WJB_DONE)
+	{
+		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
+			depth++;
+		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
+			depth--;
+	}
+	return depth > MAX_DEPTH;
+}
+
+/*
+ * A connection, whose fields are given: one of the variants of DbtProjectConfig.
+ * Properties that the variant doesn't know are allowed.
+ */
+void
+ValidateConnection(Jsonb *connection, const ConnectionFields *fields, Problems *problems)
+{
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(connection))
+	{
+		bool		is_null = JB_ROOT_IS_SCALAR(connection) &&
+			JsonbExtractScalar(&connection->root, &value) && value.type == jbvNull;
+
+		AddProblem(problems, CONNECTION_PATH,
+				   is_null ? "must not be null" : "must be an object");
+		return;
+	}
+	if (fields->variant == VARIANT_UNKNOWN)
+	{
+		bool		present = JsonFind(&connection->root, TYPE_PROPERTY, &value);
+
+		AddProblem(problems, CONNECTION_PATH "." TYPE_PROPERTY,
+				   psprintf("%s%s", present ? "" : "is required and ",
+							MustBeOneOf(variant_names)));
+		return;
+	}
+	/* what is known isn't deep, or not valid */
+	if (!fields->only_known && IsTooDeep(connection))
+		AddProblem(problems, CONNECTION_PATH,
+				   "must not be nested deeper than 1000 levels");
+	for (int i = 0; i < NUM_FIELDS; i++)
+	{
+		if (fields->present[i])
+			ValidateField(&connection_fields[i], &fields->values[i], problems);
+		else if (FieldIsRequired(&connection_fields[i], fields->variant))
+			AddProblem(problems, FieldPath(&connection_fields[i]), "is required");
+	}
+}
+
+/*
+ * validate_dbt_connection(dbt_connection jsonb) returns table (path, message)
+ *
+ * Every problem of a connection by itself, without a stored one whose secrets
+ * it could keep; no row if it is valid.  Contract: DbtProjectConfig.
+ *
+ * Errors: 22023 for a NULL argument.
+ */
+SILENT_FUNCTION(validate_dbt_connection)
+{
+	static const char *const argnames[] = {"dbt_connection"};
+	FuncCallContext *funcctx;
+	Problems	problems = NIL;
+	ConnectionFields fields;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext caller;
+		TupleDesc	tupdesc;
+
+		RequireArguments(fcinfo, argnames, lengthof(argnames));
+		funcctx = SRF_FIRSTCALL_INIT();
+		caller = MemoryContextSwitchTo(funcctx->multi_call_memory_ctx);
+		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		funcctx->tuple_desc = BlessTupleDesc(tupdesc);
+		ReadFields(PG_GETARG_JSONB_P(0), &fields);
+		ValidateConnection(PG_GETARG_JSONB_P(0), &fields, &problems);
+		funcctx->user_fctx = problems;
+		MemoryContextSwitchTo(caller);
+	}
+
+	funcctx = SRF_PERCALL_SETUP();
+	problems = funcctx->user_fctx;
+	if (funcctx->call_cntr < (uint64) list_length(problems))
+	{
+		Problem    *problem = list_nth(problems, funcctx->call_cntr);
+		Datum		values[2];
+		bool		nulls[2] = {false, false};
+
+		values[0] = CStringGetTextDatum(problem->path);
+		values[1] = CStringGetTextDatum(problem->message);
+		SRF_RETURN_NEXT(funcctx,
+						HeapTupleGetDatum(heap_form_tuple(funcctx->tuple_desc, values, nulls)));
+	}
+	SRF_RETURN_DONE(funcctx);
+}

@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * access.c
+ *		What the caller may do to a project: what their rights on its row in
+ *		the table of projects, row level security included, let them do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/rls.h"
+
+#include "storage/access.h"
+#include "base/domain.h"
+#include "storage/statements.h"
+
+/*
+ * Whether the caller sees the project.
+ *
+ * Errors: 42501 if they may not read the table at all.
+ */
+static bool
+CanSeeProject(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+
+	return RunStatement(SEE_PROJECT, args, NULL, NULL) > 0;
+}
+
+static bool
+MayUpdate(Oid table)
+{
+	return pg_class_aclcheck(table, GetUserId(), ACL_UPDATE) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(table, GetUserId(), ACL_UPDATE, ACLMASK_ANY) == ACLCHECK_OK;
+}
+
+/*
+ * Whether the caller may lock the project, which needs UPDATE on any column of
+ * the table, and to pass its policies; if so, it is locked.
+ *
+ * Errors: 42501 if they may not read the table at all.
+ */
+static bool
+CanLockProject(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+
+	/* asked first, as the statement itself would raise an error */
+	return MayUpdate(TableOid("projects")) && RunStatement(LOCK_PROJECT, args, NULL, NULL) > 0;
+}
+
+/*
+ * Whether the caller may lock whatever project there is: the privileges are
+ * theirs for the whole table, and no policy applies to them.
+ */
+static bool
+CanLockAnyProject(void)
+{
+	Oid			table = TableOid("projects");
+
+	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK && MayUpdate(table) &&
+		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+}
+
+/*
+ * Errors: P0002 if the caller doesn't see the project; 42501 if they may not
+ * read the table of projects at all.
+ */
+void
+RequireView(const pg_uuid_t *project)
+{
+	if (!CanSeeProject(project))
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("project not found")));
+}
+
+/*
+ * Locks the project's row against deletion, so that what is written to its
+ * sources stays.
+ *
+ * Errors: as above, and 42501 if the caller sees the project, but may not lock
+ * it.
+ */
+void
+RequireManage(const pg_uuid_t *project)
+{
+	if (CanLockProject(project))
+		return;
+	RequireView(project);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for project"),
+			 errhint("Managing its dbt sources needs UPDATE on the project's row.")));
+}
+
+/*
+ * What RequireManage() is to a source that is there: its project is there, too,
+ * by the foreign key, so who manages every project needs no look at this one.
+ * Where the source isn't found, RequireManage() tells whether its project is.
+ * The primary source may have no row, and so needs that of its project.
+ *
+ * Errors: as above.
+ */
+void
+RequireManageOfSource(const pg_uuid_t *project, const pg_uuid_t *source)
+{
+	if (SameUuid(project, source) || !CanLockAnyProject())
+		RequireManage(project);
+}

@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * connection.h
+ *		A dbt connection, in the clear and at rest.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBT_SOURCES_CONNECTION_H
+#define DBT_SOURCES_CONNECTION_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#include "vault/keyring.h"
+#include "storage/storage.h"
+
+extern text *SealConnection(bytea *plaintext, bool known, const Source *source);
+extern text *ResealConnection(Jsonb *connection, const Source *source);
+extern Jsonb *OpenConnection(Source *source, const Keyring *keyring,
+							 bool keep_envelope, const char **why);
+extern bool StoredHasOnlyKnown(const Source *source);
+extern Jsonb *StoredConnection(Source *source);
+extern Jsonb *RequireConnection(Source *source);
+
+#endif							/* DBT_SOURCES_CONNECTION_H */

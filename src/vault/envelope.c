@@ -1,0 +1,327 @@
+/*-------------------------------------------------------------------------
+ *
+ * envelope.c
+ *		A connection at rest: JWE compact serialization (RFC 7516) with "alg"
+ *		= "dir" and "enc" = "A256CBC-HS512" (RFC 7518, sections 4.5 and 5.2.5).
+ *
+ * The protected header names the key ("kid") and the row ("sub"), so that a
+ * ciphertext which is moved to another row does not decrypt there.  "known" is
+ * true in it, or else absent, if its type knows each property of the connection
+ * (RFC 7516, section 4.3: a private name).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/expandeddatum.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "vault/base64url.h"
+#include "base/domain.h"
+#include "vault/envelope.h"
+#include "base/json.h"
+
+#define ALG "dir"
+#define ENC "A256CBC-HS512"
+#define KNOWN ",\"known\":true}"	/* ends the header */
+
+/* ours have about 200 bytes; don't parse more of what nobody vouches for */
+#define MAX_HEADER_LEN 4096
+
+/* what a text can hold in base64, less header, IV and tag */
+#define MAX_PLAINTEXT_LEN (MaxAllocSize / 4 * 3 - 2 * MAX_HEADER_LEN)
+
+/* header, encrypted key (empty with "dir"), IV, ciphertext, tag */
+#define NUM_PARTS 5
+
+/*
+ * An envelope to be stored.  Its text is written where that happens, into the row:
+ * a large one isn't in memory twice.
+ */
+typedef struct ExpandedEnvelope
+{
+	ExpandedObjectHeader object;
+	StringInfoData header;		/* in base64url */
+	bytea	   *iv;
+	bytea	   *ciphertext;
+	uint8		tag[AEAD_TAG_LEN];
+} ExpandedEnvelope;
+
+typedef struct Part
+{
+	const char *text;
+	Size		len;
+} Part;
+
+static void
+AppendHeaderUpToSubject(StringInfo header, const char *kid)
+{
+	appendStringInfoString(header, "{\"alg\":\"" ALG "\",\"enc\":\"" ENC "\",\"kid\":");
+	escape_json(header, kid);
+	appendStringInfoString(header, ",\"sub\":");
+}
+
+static void
+AppendHeader(StringInfo out, const char *kid, const char *subject, bool known)
+{
+	StringInfoData header;
+
+	initStringInfo(&header);
+	AppendHeaderUpToSubject(&header, kid);
+	escape_json(&header, subject);
+	appendStringInfoString(&header, known ? KNOWN : "}");
+	AppendBase64Url(out, header.data, header.len);
+	pfree(header.data);
+}
+
+/*
+ * What every envelope begins with that SealEnvelope() made with the key of
+ * that kid, and none that it made with another.
+ */
+text *
+EnvelopePrefix(const char *kid)
+{
+	StringInfoData header;
+	StringInfoData prefix;
+
+	initStringInfo(&header);
+	AppendHeaderUpToSubject(&header, kid);
+	initStringInfo(&prefix);
+	/* three bytes make four letters; what is cut off is after the kid */
+	AppendBase64Url(&prefix, header.data, header.len - header.len % 3);
+	return cstring_to_text_with_len(prefix.data, prefix.len);
+}
+
+static Size
+EnvelopeSize(ExpandedObjectHeader *object)
+{
+	ExpandedEnvelope *envelope = (ExpandedEnvelope *) object;
+
+	return VARHDRSZ + envelope->header.len + NUM_PARTS - 1 + Base64UrlLen(AEAD_IV_LEN) +
+		Base64UrlLen(VARSIZE_ANY_EXHDR(envelope->ciphertext)) + Base64UrlLen(AEAD_TAG_LEN);
+}
+
+static void
+WriteEnvelope(ExpandedObjectHeader *object, void *result, Size size)
+{
+	ExpandedEnvelope *envelope = (ExpandedEnvelope *) object;
+	char	   *p = VARDATA(result);
+
+	SET_VARSIZE(result, size);
+	memcpy(p, envelope->header.data, envelope->header.len);
+	p += envelope->header.len;
+	*p++ = '.';
+	*p++ = '.';
+	p = EncodeBase64Url(p, VARDATA_ANY(envelope->iv), AEAD_IV_LEN);
+	*p++ = '.';
+	p = EncodeBase64Url(p, VARDATA_ANY(envelope->ciphertext), VARSIZE_ANY_EXHDR(envelope->ciphertext));
+	*p++ = '.';
+	p = EncodeBase64Url(p, envelope->tag, AEAD_TAG_LEN);
+	Assert(p == (char *) result + size);
+}
+
+/*
+ * Encrypt plaintext, which is wiped and freed, with key for the row that subject
+ * names.  Returns an expanded object.  RFC 7516, section 5.1.
+ *
+ * Errors: 54000 if the text would exceed PostgreSQL's limit for a value.
+ */
+text *
+SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
+{
+	static const ExpandedObjectMethods methods = {EnvelopeSize, WriteEnvelope};
+	ExpandedEnvelope *envelope = palloc(sizeof(ExpandedEnvelope));
+
+	if (VARSIZE_ANY_EXHDR(plaintext) > MAX_PLAINTEXT_LEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("dbtConnection is too large to be stored")));
+
+	EOH_init_header(&envelope->object, &methods, CurrentMemoryContext);
+	initStringInfo(&envelope->header);
+	AppendHeader(&envelope->header, key->kid, subject, known);
+	envelope->iv = RandomIv();
+	envelope->ciphertext = AeadEncrypt(key->bytes, envelope->iv,
+									   envelope->header.data, envelope->header.len,
+									   plaintext, envelope->tag);
+	return (text *) DatumGetPointer(EOHPGetRODatum(&envelope->object));
+}
+
+static bool
+SplitEnvelope(text *envelope, Part *parts)
+{
+	const char *p = VARDATA_ANY(envelope);
+	const char *end = p + VARSIZE_ANY_EXHDR(envelope);
+
+	for (int i = 0; i < NUM_PARTS; i++)
+	{
+		const char *dot = memchr(p, '.', end - p);
+
+		if ((dot == NULL) != (i == NUM_PARTS - 1))
+			return false;
+		parts[i].text = p;
+		parts[i].len = (dot == NULL ? end : dot) - p;
+		p = dot == NULL ? end : dot + 1;
+	}
+	return parts[1].len == 0;
+}
+
+static bool
+HeaderSays(Jsonb *header, const char *name, const char *expected)
+{
+	JsonbValue	value;
+
+	return JsonFind(&header->root, name, &value) &&
+		JsonStringEquals(&value, expected);
+}
+
+/*
+ * A protected header, an object, or NULL.
+ */
+static Jsonb *
+ParseHeader(const char *text, Size len)
+{
+	bytea	   *bytes = NULL;
+	Jsonb	   *header = NULL;
+
+	if (len <= MAX_HEADER_LEN)
+		bytes = DecodeBase64Url(text, len);
+	if (bytes != NULL)
+		header = JsonFromUtf8(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+	return header != NULL && JB_ROOT_IS_OBJECT(header) ? header : NULL;
+}
+
+/*
+ * The kid that an envelope, or a beginning of it with the whole protected
+ * header, names; NULL if it names none.
+ */
+char *
+EnvelopeKid(text *envelope)
+{
+	const char *text = VARDATA_ANY(envelope);
+	Size		len = VARSIZE_ANY_EXHDR(envelope);
+	const char *dot = memchr(text, '.', len);
+	Jsonb	   *header = ParseHeader(text, dot == NULL ? len : (Size) (dot - text));
+	JsonbValue	kid;
+
+	if (header == NULL || !JsonFindString(&header->root, "kid", &kid))
+		return NULL;
+	return pnstrdup(kid.val.string.val, kid.val.string.len);
+}
+
+/*
+ * Whether an envelope was made with known, as far as its header tells that
+ * nobody has authenticated yet.
+ */
+bool
+EnvelopeSaysKnown(text *envelope)
+{
+	text	   *start = DatumGetTextPSlice(PointerGetDatum(envelope), 0, MAX_HEADER_LEN);
+	const char *dot = memchr(VARDATA_ANY(start), '.', VARSIZE_ANY_EXHDR(start));
+	bytea	   *header = dot == NULL ? NULL : DecodeBase64Url(VARDATA_ANY(start), dot - VARDATA_ANY(start));
+	Size		len = header == NULL ? 0 : VARSIZE_ANY_EXHDR(header);
+
+	return len >= strlen(KNOWN) &&
+		memcmp(VARDATA_ANY(header) + len - strlen(KNOWN), KNOWN, strlen(KNOWN)) == 0;
+}
+
+/*
+ * Whether a header is what SealEnvelope() would write.
+ */
+static bool
+IsOurHeader(const Part *part, const Key *key, const char *subject, bool known)
+{
+	StringInfoData ours;
+	bool		same;
+
+	initStringInfo(&ours);
+	AppendHeader(&ours, key->kid, subject, known);
+	same = part->len == (Size) ours.len && memcmp(part->text, ours.data, ours.len) == 0;
+	pfree(ours.data);
+	return same;
+}
+
+/*
+ * The key of an envelope whose header is for us and for this row, or NULL.
+ */
+static const Key *
+KeyForHeader(const Keyring *keyring, const char *subject, Part *part,
+			 const char **why)
+{
+	const Key  *key = &keyring->keys[0];
+	Jsonb	   *header;
+	JsonbValue	value;
+
+	/* most have been written with the active key, and needn't be parsed */
+	if (IsOurHeader(part, key, subject, true) || IsOurHeader(part, key, subject, false))
+		return key;
+
+	key = NULL;
+	header = ParseHeader(part->text, part->len);
+	if (header == NULL ||
+		!HeaderSays(header, "alg", ALG) || !HeaderSays(header, "enc", ENC) ||
+		JsonFind(&header->root, "crit", &value) ||
+		JsonFind(&header->root, "zip", &value))
+		*why = "It is not a JSON Web Encryption of the expected kind.";
+	else if (!HeaderSays(header, "sub", subject))
+		*why = "It was encrypted for another row.";
+	else if (!JsonFindString(&header->root, "kid", &value) ||
+			 (key = FindKey(keyring, value.val.string.val, value.val.string.len)) == NULL)
+		*why = "The keyring does not have its key.";
+	return key;
+}
+
+/*
+ * What AeadDecrypt() needs of an envelope; false if it doesn't have that.
+ */
+static bool
+DecodeParts(const Part *parts, bytea **iv, bytea **ciphertext, bytea **tag)
+{
+	*iv = DecodeBase64Url(parts[2].text, parts[2].len);
+	*ciphertext = DecodeBase64Url(parts[3].text, parts[3].len);
+	*tag = DecodeBase64Url(parts[4].text, parts[4].len);
+	return *iv != NULL && *ciphertext != NULL && *tag != NULL &&
+		VARSIZE(*tag) - VARHDRSZ == AEAD_TAG_LEN;
+}
+
+/*
+ * The plaintext, or NULL and in *why a sentence that tells the reason, for
+ * whatever bytes the envelope consists of.  Unless it is to be kept, the
+ * envelope is freed as soon as it is decoded.  RFC 7516, section 5.2.
+ */
+bytea *
+OpenEnvelope(const Keyring *keyring, const char *subject, text *envelope, bool keep,
+			 const char **why)
+{
+	Part		parts[NUM_PARTS];
+	const Key  *key = NULL;
+	char	   *header;
+	bytea	   *iv;
+	bytea	   *ciphertext;
+	bytea	   *tag;
+	bytea	   *plaintext = NULL;
+	bool		decoded;
+
+	if (SplitEnvelope(envelope, parts))
+		key = KeyForHeader(keyring, subject, &parts[0], why);
+	else
+		*why = "It is not a JSON Web Encryption of the expected kind.";
+	if (key == NULL)
+		return NULL;
+
+	header = pnstrdup(parts[0].text, parts[0].len);
+	decoded = DecodeParts(parts, &iv, &ciphertext, &tag);
+	if (!keep)
+		pfree(envelope);
+	if (decoded)
+		plaintext = AeadDecrypt(key->bytes, iv, header, parts[0].len, ciphertext,
+								(uint8 *) VARDATA(tag));
+	if (ciphertext != NULL)
+		pfree(ciphertext);
+	if (plaintext == NULL)
+		*why = "Its authentication tag does not match.";
+	return plaintext;
+}

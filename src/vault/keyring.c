@@ -1,0 +1,305 @@
+/*-------------------------------------------------------------------------
+ *
+ * keyring.c
+ *		The keys: a JWK Set (RFC 7517) in a file that only the server reads.
+ *
+ * The parsed keyring is kept for the session and read again when the file's
+ * identity, size or times change.  Keys are wiped when they are replaced; what
+ * jsonb_in() copied while it parsed them is freed, not wiped, as PostgreSQL
+ * has no hook for that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/fd.h"
+#include "utils/memutils.h"
+
+#include "vault/base64url.h"
+#include "base/domain.h"
+#include "base/json.h"
+#include "vault/keyring.h"
+
+#define MAX_KEYRING_FILE_LEN (1024 * 1024)
+
+#define HINT_CREATE "A superuser creates it with rotate_encryption_key(), or sets dbt_sources.keyring_file to where it is."
+#define HINT_MODE "Let only the server's operating system user read it: chmod 0600."
+#define HINT_RESTORE "Restore the keyring file from its backup; it holds a JWK Set of \"oct\" keys with 64 bytes each."
+
+char	   *keyring_file = NULL;
+
+static Keyring *cached = NULL;
+static char *cached_path = NULL;
+static struct stat cached_stat;
+
+/*
+ * Raise what is wrong with the keyring.  SQLSTATE 55000.  Where the file is
+ * concerns the administrator alone.
+ */
+void
+ReportKeyringProblem(int elevel, const KeyringProblem *why)
+{
+	ereport(elevel,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no usable keyring"),
+			 errdetail("The keyring file %s.", why->problem),
+			 errdetail_log("Keyring file \"%s\" %s.", keyring_file, why->problem),
+			 errhint("%s", why->hint)));
+}
+
+static bool
+Refuse(KeyringProblem *why, const char *problem, const char *hint)
+{
+	why->problem = problem;
+	why->hint = hint;
+	return false;
+}
+
+static bool
+CheckFile(const struct stat *st, KeyringProblem *why)
+{
+	if (!S_ISREG(st->st_mode))
+		return Refuse(why, "is not a regular file", HINT_RESTORE);
+	if (st->st_mode & (S_IRWXG | S_IRWXO))
+		return Refuse(why, "has group or world access", HINT_MODE);
+	if (st->st_size > MAX_KEYRING_FILE_LEN)
+		return Refuse(why, "is too large", HINT_RESTORE);
+	return true;
+}
+
+static bool
+RefuseErrno(KeyringProblem *why)
+{
+	why->missing = errno == ENOENT;
+	return Refuse(why,
+				  why->missing ? "does not exist" :
+				  psprintf("could not be read: %s", strerror(errno)),
+				  why->missing ? HINT_CREATE : HINT_MODE);
+}
+
+/*
+ * The whole file, palloc'd, or NULL with the reason in *why.
+ */
+char *
+ReadKeyringFile(const char *path, Size *len, KeyringProblem *why)
+{
+	struct stat st;
+	char	   *text = NULL;
+	int			fd;
+
+	/* not to block on a FIFO */
+	if (stat(path, &st) != 0)
+	{
+		RefuseErrno(why);
+		return NULL;
+	}
+	if (!CheckFile(&st, why))
+		return NULL;
+	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+	{
+		RefuseErrno(why);
+		return NULL;
+	}
+	if (fstat(fd, &st) != 0)
+		RefuseErrno(why);
+	else if (CheckFile(&st, why))
+	{
+		ssize_t		nread;
+
+		text = palloc(st.st_size + 1);
+		nread = read(fd, text, st.st_size);
+		if (nread == st.st_size)
+			*len = nread;
+		else
+		{
+			Refuse(why, "changed while it was read", "Try again.");
+			explicit_bzero(text, st.st_size);
+			pfree(text);
+			text = NULL;
+		}
+	}
+	CloseTransientFile(fd);
+	return text;
+}
+
+static bool
+ParseKey(JsonbValue *jwk, Key *key, MemoryContext cxt, KeyringProblem *why)
+{
+	JsonbContainer *object;
+	JsonbValue	value;
+	bytea	   *bytes;
+	bool		right_len;
+
+	if (!JsonIsObject(jwk))
+		return Refuse(why, "has a key that is not an object", HINT_RESTORE);
+	object = jwk->val.binary.data;
+	if (!JsonFind(object, "kty", &value) || !JsonStringEquals(&value, "oct"))
+		return Refuse(why, "has a key whose \"kty\" is not \"oct\"", HINT_RESTORE);
+	if (!JsonFindString(object, "kid", &value) || value.val.string.len == 0)
+		return Refuse(why, "has a key without \"kid\"", HINT_RESTORE);
+	key->kid = MemoryContextAlloc(cxt, value.val.string.len + 1);
+	memcpy(key->kid, value.val.string.val, value.val.string.len);
+	key->kid[value.val.string.len] = '\0';
+
+	if (!JsonFindString(object, "k", &value) ||
+		(bytes = DecodeBase64Url(value.val.string.val, value.val.string.len)) == NULL)
+		return Refuse(why, "has a key whose \"k\" is not base64url", HINT_RESTORE);
+	right_len = VARSIZE(bytes) - VARHDRSZ == AEAD_KEY_LEN;
+	if (right_len)
+		memcpy(key->bytes, VARDATA(bytes), AEAD_KEY_LEN);
+	WipeBytea(bytes);
+	if (!right_len)
+		return Refuse(why, "has a key that is not 64 bytes long", HINT_RESTORE);
+	return true;
+}
+
+/*
+ * The keys of a JWK Set in a context of their own below cxt, or NULL with the
+ * reason in *why.  RFC 7517, section 5.
+ */
+Keyring *
+ParseKeyring(const char *text, Size len, MemoryContext cxt, KeyringProblem *why)
+{
+	Jsonb	   *set = JsonFromUtf8(text, len);
+	JsonbValue	keys;
+	JsonMembers members;
+	JsonMember	jwk;
+	Keyring    *keyring;
+	MemoryContext keyring_cxt;
+	int			n;
+
+	why->problem = NULL;
+	if (set == NULL)
+	{
+		Refuse(why, "is not JSON", HINT_RESTORE);
+		return NULL;
+	}
+	if (!JB_ROOT_IS_OBJECT(set) || !JsonFind(&set->root, "keys", &keys) ||
+		!JsonIsArray(&keys) ||
+		(n = JsonContainerSize(keys.val.binary.data)) == 0)
+	{
+		Refuse(why, "is not a JWK Set with at least one key", HINT_RESTORE);
+		explicit_bzero(set, VARSIZE(set));
+		return NULL;
+	}
+
+	keyring_cxt = AllocSetContextCreate(cxt, "dbt_sources keyring",
+										ALLOCSET_SMALL_SIZES);
+	keyring = MemoryContextAllocZero(keyring_cxt,
+									 offsetof(Keyring, keys) + n * sizeof(Key));
+	members = JsonMembersOf(keys.val.binary.data);
+	while (why->problem == NULL && NextJsonMember(&members, &jwk))
+	{
+		Key		   *key = &keyring->keys[keyring->nkeys];
+
+		if (!ParseKey(&jwk.value, key, keyring_cxt, why))
+			break;
+		if (FindKey(keyring, key->kid, strlen(key->kid)) != NULL)
+			Refuse(why, "has two keys with one \"kid\"", HINT_RESTORE);
+		keyring->nkeys++;
+	}
+	explicit_bzero(set, VARSIZE(set));
+	if (why->problem != NULL)
+	{
+		keyring->nkeys = n;		/* the one in work too */
+		WipeKeyring(keyring);
+		return NULL;
+	}
+	return keyring;
+}
+
+/*
+ * Wipe and free the keys.
+ */
+void
+WipeKeyring(Keyring *keyring)
+{
+	MemoryContext cxt = GetMemoryChunkContext(keyring);
+
+	explicit_bzero(keyring->keys, keyring->nkeys * sizeof(Key));
+	MemoryContextDelete(cxt);
+}
+
+const Key *
+FindKey(const Keyring *keyring, const char *kid, int len)
+{
+	for (int i = 0; i < keyring->nkeys; i++)
+	{
+		const Key  *key = &keyring->keys[i];
+
+		if (strlen(key->kid) == (size_t) len && memcmp(key->kid, kid, len) == 0)
+			return key;
+	}
+	return NULL;
+}
+
+static bool
+SameFile(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+		a->st_size == b->st_size && a->st_mode == b->st_mode &&
+		a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+		a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+		a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+		a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static void
+ForgetKeyring(void)
+{
+	if (cached != NULL)
+		WipeKeyring(cached);
+	cached = NULL;
+	if (cached_path != NULL)
+		pfree(cached_path);
+	cached_path = NULL;
+}
+
+/*
+ * The current keyring; valid until the next call.
+ *
+ * If there is none that can be used, the reason is reported at elevel (SQLSTATE
+ * 55000), and NULL returned where that isn't an error.
+ */
+const Keyring *
+GetKeyring(int elevel)
+{
+	struct stat st;
+	KeyringProblem why = {0};
+	char	   *text;
+	Size		len;
+
+	if (stat(keyring_file, &st) != 0)
+	{
+		RefuseErrno(&why);
+		ForgetKeyring();
+		ReportKeyringProblem(elevel, &why);
+		return NULL;
+	}
+	if (cached != NULL && strcmp(cached_path, keyring_file) == 0 &&
+		SameFile(&st, &cached_stat))
+		return cached;
+
+	/* read after stat, so that a change in between is seen the next time */
+	ForgetKeyring();
+	text = ReadKeyringFile(keyring_file, &len, &why);
+	if (text != NULL)
+	{
+		cached_path = MemoryContextStrdup(TopMemoryContext, keyring_file);
+		cached_stat = st;
+		cached = ParseKeyring(text, len, TopMemoryContext, &why);
+		explicit_bzero(text, len);
+		pfree(text);
+	}
+	if (cached == NULL)
+	{
+		ForgetKeyring();
+		ReportKeyringProblem(elevel, &why);
+	}
+	return cached;
+}
