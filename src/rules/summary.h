@@ -8,8 +8,11 @@
 #ifndef DBT_SOURCES_SUMMARY_H
 #define DBT_SOURCES_SUMMARY_H
 
-#include "storage/storage.h"
+#include "postgres.h"
+
 #include "utils/jsonb.h"
+
+#include "storage/source.h"
 
 extern void PushSummary(JsonbParseState **state, const Source *source, Jsonb *connection);
 extern Jsonb *MakeSummary(const Source *source, Jsonb *connection);

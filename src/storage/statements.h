@@ -13,7 +13,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 
-#include "storage/storage.h"
+#include "storage/source.h"
 
 typedef enum Statement
 {

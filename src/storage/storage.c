@@ -68,18 +68,6 @@ UpdateRowOf(Source *source, const char *type)
 	return done;
 }
 
-bool
-SameUuid(const pg_uuid_t *a, const pg_uuid_t *b)
-{
-	return memcmp(a, b, sizeof(pg_uuid_t)) == 0;
-}
-
-bool
-IsPrimary(const Source *source)
-{
-	return SameUuid(&source->project, &source->source);
-}
-
 /*
  * The primary source of a project whose sources were never changed.
  */

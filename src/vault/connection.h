@@ -13,7 +13,7 @@
 #include "utils/jsonb.h"
 
 #include "vault/keyring.h"
-#include "storage/storage.h"
+#include "storage/source.h"
 
 extern text *SealConnection(bytea *plaintext, bool known, const Source *source);
 extern text *ResealConnection(Jsonb *connection, const Source *source);
