@@ -11,15 +11,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "nodes/value.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "base/domain.h"
 #include "storage/extension.h"
 #include "vault/pgcrypto.h"
 
@@ -33,12 +35,14 @@ typedef enum Primitive
 
 #define NUM_PRIMITIVES (HMAC + 1)
 
-static const struct
+typedef struct Signature
 {
 	const char *name;
 	int			nargs;
 	Oid			argtypes[4];
-}			signatures[NUM_PRIMITIVES] = {
+} Signature;
+
+static const Signature signatures[NUM_PRIMITIVES] = {
 	[GEN_RANDOM_BYTES] = {"gen_random_bytes", 1, {INT4OID}},
 	[ENCRYPT_IV] = {"encrypt_iv", 4, {BYTEAOID, BYTEAOID, BYTEAOID, TEXTOID}},
 	[DECRYPT_IV] = {"decrypt_iv", 4, {BYTEAOID, BYTEAOID, BYTEAOID, TEXTOID}},
@@ -47,6 +51,7 @@ static const struct
 
 static FmgrInfo primitives[NUM_PRIMITIVES];
 static bool primitives_valid = false;
+static bool forgotten;			/* since the last look-up began */
 
 /*
  * pgcrypto may have been dropped and installed again.
@@ -57,13 +62,42 @@ ForgetPrimitives(Datum arg pg_attribute_unused(),
 				 uint32 hashvalue pg_attribute_unused())
 {
 	primitives_valid = false;
+	forgotten = true;
 }
 
+/*
+ * Errors: 42883 if it isn't there.
+ */
+static Oid
+PrimitiveOid(Primitive which, Oid schema)
+{
+	const Signature *signature = &signatures[which];
+	oidvector  *argtypes = buildoidvector(signature->argtypes, signature->nargs);
+	Oid			oid = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+									  CStringGetDatum(signature->name),
+									  PointerGetDatum(argtypes),
+									  ObjectIdGetDatum(schema));
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function %s is not in the schema of the extension pgcrypto",
+						func_signature_string(list_make1(makeString(pstrdup(signature->name))),
+											  signature->nargs, NIL, signature->argtypes)),
+				 errhint("Put it back, or install pgcrypto anew.")));
+	return oid;
+}
+
+/*
+ * All of them or, if there is an error, none: a look-up may wait for a lock, and
+ * be canceled there.
+ */
 static void
 LookUpPrimitives(void)
 {
 	static bool watching = false;
-	char	   *schema;
+	FmgrInfo	found[NUM_PRIMITIVES];
+	Oid			schema;
 
 	if (!watching)
 	{
@@ -71,17 +105,13 @@ LookUpPrimitives(void)
 		watching = true;
 	}
 
-	schema = get_namespace_name(ExtensionSchema("pgcrypto", false));
-	primitives_valid = true;	/* an invalidation meanwhile resets it */
+	forgotten = false;
+	schema = ExtensionSchema("pgcrypto", false);
 	for (int i = 0; i < NUM_PRIMITIVES; i++)
-	{
-		List	   *name = list_make2(makeString(schema),
-									  makeString(pstrdup(signatures[i].name)));
-
-		fmgr_info_cxt(LookupFuncName(name, signatures[i].nargs,
-									 signatures[i].argtypes, false),
-					  &primitives[i], TopMemoryContext);
-	}
+		fmgr_info_cxt(PrimitiveOid(i, schema), &found[i], TopMemoryContext);
+	memcpy(primitives, found, sizeof(primitives));
+	/* unless something changed meanwhile, they are good for the next call, too */
+	primitives_valid = !forgotten;
 }
 
 static FmgrInfo *
