@@ -20,6 +20,7 @@
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -35,7 +36,7 @@ typedef struct Inquiry
 {
 	Oid			database;
 	bool		answered;
-	int64		connections;
+	KeyUse		use;
 	char		kid[FLEXIBLE_ARRAY_MEMBER];
 } Inquiry;
 
@@ -120,54 +121,85 @@ StartWorkerAndWait(dsm_segment *segment, const char *name)
 }
 
 /*
- * How many connections of another database are encrypted with a key; none if
+ * The connections of a database that need a key, counted by a worker; none if
  * the extension isn't installed there.
  */
-static int64
-CountConnectionsIn(const Database *database, const char *kid)
+static KeyUse
+AskDatabase(const Database *database, const char *kid)
 {
 	const char *name = NameStr(database->name);
 	dsm_segment *segment = dsm_create(offsetof(Inquiry, kid) + strlen(kid) + 1, 0);
 	Inquiry    *inquiry = MakeInquiry(segment, database->oid, kid);
-	int64		connections;
+	KeyUse		use = {0};
 
 	StartWorkerAndWait(segment, name);
+	if (inquiry->answered)
+		use = inquiry->use;
 	/* it may have been dropped meanwhile */
-	if (!inquiry->answered && get_database_name(database->oid) != NULL)
+	else if (get_database_name(database->oid) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not find out whether database \"%s\" needs the encryption key", name),
 				 errhint("The server log tells why.")));
-	connections = inquiry->answered ? inquiry->connections : 0;
 	dsm_detach(segment);
-	return connections;
+	return use;
+}
+
+static void
+RefuseKeyInUseIn(const Database *database, const char *kid)
+{
+	const char *name = NameStr(database->name);
+
+	/* a transaction that keeps its snapshot has one from before we waited */
+	KeyUse		use = database->oid == MyDatabaseId && !IsolationUsesXactSnapshot() ?
+		CountConnections(kid) : AskDatabase(database, kid);
+
+	if (use.needing > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("encryption key \"%s\" is in use", kid),
+				 errdetail_plural("It holds " INT64_FORMAT " connection in database \"%s\".",
+								  "It holds " INT64_FORMAT " connections in database \"%s\".",
+								  use.needing, use.needing, name),
+				 errhint("Call reencrypt_dbt_connections() there until it returns 0.")));
+	if (use.unreadable > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("encryption key \"%s\" may be in use", kid),
+				 errdetail_plural(INT64_FORMAT " connection in database \"%s\" does not say which key it needs.",
+								  INT64_FORMAT " connections in database \"%s\" do not say which key they need.",
+								  use.unreadable, use.unreadable, name),
+				 errhint("reencrypt_dbt_connections() there names them. Store them anew, or delete their sources.")));
 }
 
 /*
  * Errors: 55006 if a connection in any database of the cluster is encrypted
- * with that key; 55000 if a database can't be asked, 53000 without a free
- * background worker.
+ * with that key, or may be; 55000 if a database can't be asked, 53000 without a
+ * free background worker.
  */
 void
 RefuseKeyInUse(const char *kid)
 {
-	ListCell   *lc;
+	List	   *asked = NIL;
+	bool		found;
 
-	foreach(lc, ListDatabases())
+	/* a copy of a database may appear while its template is being re-encrypted */
+	do
 	{
-		Database   *database = lfirst(lc);
-		int64		connections = database->oid == MyDatabaseId ?
-			CountConnections(kid) : CountConnectionsIn(database, kid);
+		ListCell   *lc;
 
-		if (connections > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("encryption key \"%s\" is in use", kid),
-					 errdetail_plural("It holds " INT64_FORMAT " connection in database \"%s\".",
-									  "It holds " INT64_FORMAT " connections in database \"%s\".",
-									  connections, connections, NameStr(database->name)),
-					 errhint("Call reencrypt_dbt_connections() there until it returns 0.")));
-	}
+		found = false;
+		foreach(lc, ListDatabases())
+		{
+			Database   *database = lfirst(lc);
+
+			if (list_member_oid(asked, database->oid))
+				continue;
+			RefuseKeyInUseIn(database, kid);
+			asked = lappend_oid(asked, database->oid);
+			found = true;
+		}
+	} while (found);
 }
 
 /*
@@ -193,11 +225,11 @@ dbt_sources_worker_main(Datum main_arg)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	schema = ExtensionSchema("dbt_sources", true);
-	inquiry->connections = 0;
+	memset(&inquiry->use, 0, sizeof(inquiry->use));
 	if (OidIsValid(schema))
 	{
 		UseSchema(schema);
-		inquiry->connections = CountConnections(inquiry->kid);
+		inquiry->use = CountConnections(inquiry->kid);
 	}
 	inquiry->answered = true;
 	PopActiveSnapshot();

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * usage.c
- *		How many connections of this database a key still holds.
+ *		How many connections of this database need a key.
  *
  * An envelope's protected header names its key, so nothing is decrypted here,
  * and of what is stored out of line only the beginning is read.
@@ -32,6 +32,7 @@ typedef struct Census
 	int			nkeys;
 	KeyUsage   *keys;
 	int64		others;			/* under keys that aren't among these */
+	int64		unreadable;		/* of those, the ones that don't name a key */
 } Census;
 
 static void
@@ -49,19 +50,24 @@ CountHeader(Source *source, void *arg)
 		}
 	}
 	census->others++;
+	if (kid == NULL)
+		census->unreadable++;
 }
 
 /*
- * The connections of this database that are encrypted with a key.
+ * The connections of this database that need a key, and those that might.
  */
-int64
+KeyUse
 CountConnections(const char *kid)
 {
 	KeyUsage	usage = {pstrdup(kid), 0};
-	Census		census = {1, &usage, 0};
+	Census		census = {1, &usage, 0, 0};
+	KeyUse		use;
 
 	ForEachHeader(CountHeader, &census);
-	return usage.connections;
+	use.needing = usage.connections;
+	use.unreadable = census.unreadable;
+	return use;
 }
 
 static Census *

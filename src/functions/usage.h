@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * usage.h
- *		How many connections of this database a key still holds.
+ *		How many connections of this database need a key.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,6 +10,13 @@
 
 #include "postgres.h"
 
-extern int64 CountConnections(const char *kid);
+/* connections of a database */
+typedef struct KeyUse
+{
+	int64		needing;		/* are encrypted with the key in question */
+	int64		unreadable;		/* don't say with which they are */
+} KeyUse;
+
+extern KeyUse CountConnections(const char *kid);
 
 #endif							/* DBT_SOURCES_USAGE_H */

@@ -69,6 +69,25 @@ sql('SELECT reencrypt_dbt_connections()');
 like(error_of("BEGIN; SAVEPOINT s; $set; ROLLBACK TO s; SELECT remove_encryption_key('$second')"), qr/25001/,
 	'not in a transaction that has written');
 
+# as long as a connection doesn't say which key it needs, it may be any
+my $third = sql('SELECT rotate_encryption_key()');
+sql('SELECT reencrypt_dbt_connections()', $_) for 'postgres', 'other', 'closed';
+my $long = sql("SELECT rtrim(translate(encode(convert_to('{\"alg\":\"dir\",\"enc\":\"A256CBC-HS512\",\"kid\":\"' || repeat('x', 4000) || '\"}', 'UTF8'), 'base64'), E'+/\\n', '-_'), '=')");
+for my $case ([ 'no envelope', 'no envelope' ], [ 'an empty one', '' ], [ 'a header that is cut off', 'eyJhbGciOiJkaXIiLCJlbmMi....' ],
+	[ 'a kid that is no string', 'eyJraWQiOjF9....' ], [ 'a header that is too long', "$long...." ])
+{
+	my ($name, $envelope) = @$case;
+	for my $database ('postgres', 'closed')
+	{
+		sql("CREATE TABLE kept AS SELECT * FROM project_dbt_sources; UPDATE project_dbt_sources SET dbt_connection = '$envelope'", $database);
+		like(error_of("SELECT remove_encryption_key('$second')"),
+			qr/55006: encryption key "$second" may be in use.*DETAIL:  1 connection in database "$database" does not say which key it needs.*HINT:.*reencrypt_dbt_connections/s,
+			"$name in $database: no key is removed");
+		sql("UPDATE project_dbt_sources s SET dbt_connection = k.dbt_connection FROM kept k
+			WHERE (s.project_uuid, s.project_dbt_source_uuid) = (k.project_uuid, k.project_dbt_source_uuid); DROP TABLE kept", $database);
+	}
+}
+
 # a server without a free worker can't find out
 $node->append_conf('postgresql.conf', 'max_worker_processes = 1');
 $node->restart;
