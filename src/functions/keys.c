@@ -31,6 +31,9 @@
 
 #define KID_RANDOM_BYTES 6
 #define EMPTY_SET "{\"keys\": []}"
+#define MAX_LINKS 40			/* as Linux has it */
+
+#define HINT_WRITABLE "The file is replaced, so the server needs to write to its folder. If it comes from elsewhere, such as a mounted secret, change it there."
 
 /*
  * A key id tells a reader of the keyring when the key was made.
@@ -110,13 +113,65 @@ ReadKeySet(Keyring **keyring)
 }
 
 /*
+ * Raise what the operating system says.  Where the file is concerns the
+ * administrator alone.
+ */
+static void
+ReportFileError(const char *action, const char *path)
+{
+	bool		not_writable = errno == EACCES || errno == EPERM || errno == EROFS;
+
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not %s keyring file: %m", action),
+			 errdetail_log("The file is \"%s\".", path),
+			 not_writable ? errhint(HINT_WRITABLE) : 0));
+}
+
+/*
+ * The file to replace: what the setting names, or what a symbolic link there
+ * leads to, which may not exist yet.
+ *
+ * Errors: 55000 for links that lead in a circle.
+ */
+static char *
+KeyringTarget(void)
+{
+	char	   *path = pstrdup(keyring_file);
+
+	for (int links = 0; links < MAX_LINKS; links++)
+	{
+		char		target[MAXPGPATH];
+		char		joined[MAXPGPATH];
+		ssize_t		len = readlink(path, target, sizeof(target) - 1);
+
+		if (len < 0)
+			return path;		/* a file, or nothing: whoever opens it will see */
+		target[len] = '\0';
+		if (is_absolute_path(target))
+			path = pstrdup(target);
+		else
+		{
+			strlcpy(joined, path, sizeof(joined));
+			get_parent_directory(joined);
+			join_path_components(joined, joined, target);
+			path = pstrdup(joined);
+		}
+	}
+	errno = ELOOP;
+	ReportFileError("follow the links to", keyring_file);
+	return NULL;				/* not reached */
+}
+
+/*
  * Replace the keyring file, so that after a crash the old or the new one is
  * there, whole.
  */
 static void
 WriteKeyringFile(const char *text, Size len)
 {
-	char	   *temporary = psprintf("%s.tmp", keyring_file);
+	char	   *target = KeyringTarget();
+	char	   *temporary = psprintf("%s.tmp", target);
 	int			fd;
 
 	/* left behind by a crash; the lock that we hold keeps others out */
@@ -126,28 +181,25 @@ WriteKeyringFile(const char *text, Size len)
 	{
 		fd = OpenTransientFilePerm(temporary, O_CREAT | O_EXCL | O_WRONLY | PG_BINARY, 0600);
 		if (fd < 0)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not create keyring file \"%s\": %m", temporary)));
+			ReportFileError("create", temporary);
 		errno = 0;
 		if (write(fd, text, len) != (ssize_t) len)
 		{
 			/* if write didn't set errno, assume problem is no disk space */
 			if (errno == 0)
 				errno = ENOSPC;
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not write keyring file \"%s\": %m", temporary)));
+			ReportFileError("write", temporary);
 		}
 		if (pg_fsync(fd) != 0)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not fsync keyring file \"%s\": %m", temporary)));
+			ReportFileError("fsync", temporary);
 		if (CloseTransientFile(fd) != 0)
+			ReportFileError("close", temporary);
+		if (durable_rename(temporary, target, LOG_SERVER_ONLY) != 0)
 			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not close keyring file \"%s\": %m", temporary)));
-		(void) durable_rename(temporary, keyring_file, ERROR);
+					(errcode(ERRCODE_IO_ERROR),
+					 errmsg("could not replace keyring file"),
+					 errdetail("The server log tells why."),
+					 errhint(HINT_WRITABLE)));
 	}
 	PG_CATCH();
 	{

@@ -25,8 +25,10 @@
 #include "vault/keyring.h"
 
 #define MAX_KEYRING_FILE_LEN (1024 * 1024)
+#define MAX_KID_LEN 255
 
 #define HINT_CREATE "A superuser creates it with rotate_encryption_key(), or sets dbt_sources.keyring_file to where it is."
+#define HINT_KID "Give the key another \"kid\"; connections that were encrypted with it have to be stored anew."
 #define HINT_MODE "Let only the server's operating system user read it: chmod 0600."
 #define HINT_RESTORE "Restore the keyring file from its backup; it holds a JWK Set of \"oct\" keys with 64 bytes each."
 
@@ -127,6 +129,23 @@ ReadKeyringFile(const char *path, Size *len, KeyringProblem *why)
 	return text;
 }
 
+/*
+ * A kid has to be readable again in whatever an envelope's header has become, and
+ * to pass through logs, shells and databases of all encodings.
+ */
+static bool
+IsValidKid(const JsonbValue *kid)
+{
+	if (kid->val.string.len < 1 || kid->val.string.len > MAX_KID_LEN)
+		return false;
+	for (int i = 0; i < kid->val.string.len; i++)
+	{
+		if (kid->val.string.val[i] < 0x20 || kid->val.string.val[i] > 0x7e)
+			return false;
+	}
+	return true;
+}
+
 static bool
 ParseKey(JsonbValue *jwk, Key *key, MemoryContext cxt, KeyringProblem *why)
 {
@@ -140,8 +159,11 @@ ParseKey(JsonbValue *jwk, Key *key, MemoryContext cxt, KeyringProblem *why)
 	object = jwk->val.binary.data;
 	if (!JsonFind(object, "kty", &value) || !JsonStringEquals(&value, "oct"))
 		return Refuse(why, "has a key whose \"kty\" is not \"oct\"", HINT_RESTORE);
-	if (!JsonFindString(object, "kid", &value) || value.val.string.len == 0)
+	if (!JsonFindString(object, "kid", &value))
 		return Refuse(why, "has a key without \"kid\"", HINT_RESTORE);
+	if (!IsValidKid(&value))
+		return Refuse(why, "has a key whose \"kid\" is not 1 to 255 bytes of printable ASCII",
+					  HINT_KID);
 	key->kid = MemoryContextAlloc(cxt, value.val.string.len + 1);
 	memcpy(key->kid, value.val.string.val, value.val.string.len);
 	key->kid[value.val.string.len] = '\0';

@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 
+use File::Basename;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -57,6 +58,12 @@ my %broken = (
 	'key no object' => ['{"keys": [7]}', qr/key that is not an object/],
 	'RSA' => ['{"keys": [{"kty": "RSA", "kid": "a"}]}', qr/"kty" is not "oct"/],
 	'no kid' => ['{"keys": [{"kty": "oct", "k": "AAAA"}]}', qr/without "kid"/],
+	'empty kid' => ['{"keys": [{"kty": "oct", "kid": "", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes of printable ASCII/],
+	'long kid' => ['{"keys": [{"kty": "oct", "kid": "' . 'x' x 256 . '", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes/],
+	'kid with a control character' => ['{"keys": [{"kty": "oct", "kid": "a\\nb", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes/],
+	'kid with DEL' => ["{\"keys\": [{\"kty\": \"oct\", \"kid\": \"a\x7f\", \"k\": \"AAAA\"}]}", qr/"kid" is not 1 to 255 bytes/],
+	'kid in UTF-8' => ["{\"keys\": [{\"kty\": \"oct\", \"kid\": \"cl\xc3\xa9\", \"k\": \"AAAA\"}]}", qr/"kid" is not 1 to 255 bytes/],
+	'escaped kid in UTF-8' => ['{"keys": [{"kty": "oct", "kid": "cl\u00e9", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes/],
 	'not base64url' => ['{"keys": [{"kty": "oct", "kid": "a", "k": "sesame+/"}]}', qr/not base64url/],
 	'short' => ['{"keys": [{"kty": "oct", "kid": "a", "k": "' . 'A' x 84 . '"}]}', qr/not 64 bytes long/],
 	'long' => ['{"keys": [{"kty": "oct", "kid": "a", "k": "' . 'A' x 87 . '"}]}', qr/not 64 bytes long/],
@@ -73,6 +80,24 @@ for my $case (sort keys %broken)
 	like(error_of('SELECT rotate_encryption_key()'), qr/55000.*$reason/s, "$case: not rotated");
 	is(slurp_file($file), $content, "$case: left as it is");
 }
+
+# a kid of all that is allowed, and as long as it may be: what it encrypts is read
+# back when another key is active
+my $longest = join('', map { chr } 0x20 .. 0x7e);
+$longest .= 'x' x (255 - length $longest);
+(my $escaped = $longest) =~ s/(["\\])/\\$1/g;
+for my $kid ([ 'a', 'a' ], [ $longest, $escaped ])
+{
+	my $jwk = '{"kty": "oct", "kid": "' . $kid->[1] . '", "k": "' . 'A' x 86 . '"}';
+	write_keyring("{\"keys\": [$jwk]}", 0600);
+	is(error_of($set), '', 'a kid of ' . length($kid->[0]) . ' bytes encrypts');
+	$node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
+	like($node->safe_psql('postgres', $get), qr/"type": "none"/, 'decrypts when another is active');
+	is($node->safe_psql('postgres', 'SELECT kid, connections FROM encryption_keys() WHERE NOT active'),
+		"$kid->[0]|1", 'and is counted');
+}
+write_keyring($good, 0600);
+$node->safe_psql('postgres', $set);
 
 for my $mode (0640, 0604, 0620, 0601)
 {
@@ -138,9 +163,41 @@ $node->safe_psql('postgres', "SET dbt_sources.keyring_file = '$folder/keys'; SEL
 my $before = slurp_file("$folder/keys");
 chmod 0500, $folder;
 like(error_of("SET dbt_sources.keyring_file = '$folder/keys'; SELECT rotate_encryption_key()"),
-	qr/42501: could not create keyring file/, 'an unwritable folder is an error');
+	qr/42501: could not create keyring file: Permission denied.*HINT:.*mounted secret/s, 'an unwritable folder is an error');
+unlike(error_of("SET dbt_sources.keyring_file = '$folder/keys'; SELECT rotate_encryption_key()"),
+	qr/\Q$folder/, 'which does not say where it is');
+like(slurp_file($node->logfile), qr{DETAIL:  The file is "\Q$folder\E/keys.tmp"}, 'but in the log');
 is(slurp_file("$folder/keys"), $before, 'and changes nothing');
 chmod 0700, $folder;
+
+# a symbolic link leads to the file, which is replaced where it is
+my $elsewhere = $node->basedir . '/elsewhere';
+mkdir $elsewhere;
+for my $case ([ 'absolute', "$elsewhere/keys" ], [ 'relative', '../elsewhere/keys' ],
+	[ 'of a link', 'first' ], [ 'to nothing yet', "$elsewhere/new" ])
+{
+	my ($name, $to) = @$case;
+	my $target = $name eq 'to nothing yet' ? "$elsewhere/new" : "$elsewhere/keys";
+	unlink $file;
+	if ($target eq "$elsewhere/keys")
+	{
+		write_keyring($good, 0600);
+		rename $file, $target;
+	}
+	symlink "$elsewhere/keys", $node->data_dir . '/first';
+	symlink $to, $file;
+	my $new = $node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
+	is(readlink $file, $to, "a symbolic link, $name: stays one");
+	like(slurp_file($target), qr/"kid": "$new"/, 'and the key is where it leads');
+	is((stat $target)[2] & 07777, 0600, 'for the server alone');
+	is(join(' ', map { basename($_) } glob "$elsewhere/*.tmp"), '', 'without a temporary file');
+	is($node->safe_psql('postgres', 'SELECT kid FROM encryption_keys() WHERE active'), $new, 'it is the active one');
+}
+unlink $file;
+symlink 'dbt_sources.jwks', $file;
+like(error_of('SELECT rotate_encryption_key()'), qr/55000: no usable keyring.*Too many levels of symbolic links/s,
+	'a link to itself is refused');
+unlink $file;
 
 # writing is writing
 like(error_of('BEGIN READ ONLY; SELECT rotate_encryption_key()'), qr/25006/, 'not in a read-only transaction');
