@@ -15,4 +15,10 @@
 #undef TEXTDOMAIN
 #define TEXTDOMAIN "dbt_sources"
 
+static inline bool
+IsOurs(const ErrorData *error)
+{
+	return error->domain != NULL && strcmp(error->domain, TEXTDOMAIN) == 0;
+}
+
 #endif							/* DBT_SOURCES_DOMAIN_H */

@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -33,13 +34,14 @@ JsonMembersOf(JsonbContainer *container)
 
 /*
  * The next member, or false after the last.  Nested containers come as
- * jbvBinary.
+ * jbvBinary.  A caller can have sent millions, so that interrupts are checked.
  */
 bool
 NextJsonMember(JsonMembers *members, JsonMember *member)
 {
 	JsonbIteratorToken token;
 
+	CHECK_FOR_INTERRUPTS();
 	if (members->it == NULL)
 		return false;
 	token = JsonbIteratorNext(&members->it, &member->value, true);

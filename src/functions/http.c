@@ -76,7 +76,7 @@ static const int transient_categories[] = {
 };
 
 static void
-PushProblems(JsonbParseState **state, Problems problems)
+PushProblems(JsonbParseState **state, List *problems)
 {
 	ListCell   *lc;
 
@@ -99,7 +99,7 @@ PushProblems(JsonbParseState **state, Problems problems)
  * are any.
  */
 static Response
-Failure(int status, const char *name, const char *message, Problems problems)
+Failure(int status, const char *name, const char *message, List *problems)
 {
 	Response	response = {status, NULL};
 	JsonbParseState *state = NULL;
@@ -121,10 +121,10 @@ Failure(int status, const char *name, const char *message, Problems problems)
 static Response
 BadRequest(const char *message, const char *path, const char *problem)
 {
-	Problems	problems = NIL;
+	Problems	problems = NO_PROBLEMS;
 
 	AddProblem(&problems, path, problem);
-	return Failure(400, "ParameterError", message, problems);
+	return Failure(400, "ParameterError", message, ListProblems(problems));
 }
 
 /*
@@ -151,12 +151,6 @@ Success(int status, Jsonb *results)
 	return response;
 }
 
-static bool
-IsOurs(const ErrorData *error)
-{
-	return error->domain != NULL && strcmp(error->domain, TEXTDOMAIN) == 0;
-}
-
 /*
  * A permission that PostgreSQL itself finds missing is Forbidden as well; other
  * errors that aren't ours stay what they are, whatever their SQLSTATE.
@@ -179,7 +173,7 @@ FailureOf(const ErrorData *error, const ApiError *api_error)
 {
 	return Failure(api_error->status, api_error->name,
 				   IsOurs(error) ? error->message : "permission denied for project",
-				   TakeRaisedProblems());
+				   ProblemsOfError(error));
 }
 
 /*
@@ -220,7 +214,6 @@ RunRoute(const Route *route, const Target *target, Jsonb *body,
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile Response response = {0, NULL};
 
-	(void) TakeRaisedProblems();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
@@ -276,8 +269,8 @@ Answer(const Request *request, FunctionCallInfo caller, ErrorData **error)
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 		return Failure(405, "MethodNotAllowedError", "method not allowed", NIL);
 	}
-	if (target.problems != NIL)
-		return Failure(400, "ParameterError", "invalid path", target.problems);
+	if (target.problems.count > 0)
+		return Failure(400, "ParameterError", "invalid path", ListProblems(target.problems));
 	if (route->takes_body)
 	{
 		if (request->body == NULL || request->body_len == 0)

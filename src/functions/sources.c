@@ -172,7 +172,7 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 	}
 	WipeJsonb(stored);
 	ValidateConnection(merged, &fields, &problems);
-	if (problems == NIL)
+	if (problems.count == 0)
 	{
 		summary = MakeSummary(source, merged);
 		plaintext = JsonToBytea(merged);
@@ -234,7 +234,7 @@ SILENT_FUNCTION(update_project_dbt_source)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
 	const pg_uuid_t *uuid = PG_GETARG_UUID_P(1);
-	Problems	problems = NIL;
+	Problems	problems = NO_PROBLEMS;
 	Request		request;
 	Source	   *source;
 	Jsonb	   *summary;
@@ -253,7 +253,7 @@ SILENT_FUNCTION(update_project_dbt_source)
 
 	if (request.connection == NULL)
 	{
-		source = request.name != NULL && problems == NIL ?
+		source = request.name != NULL && problems.count == 0 ?
 			RenameSource(project, uuid, request.name) : FetchSource(project, uuid);
 		if (source == NULL)
 			RaiseManagedNotFound(project);
@@ -276,7 +276,7 @@ SILENT_FUNCTION(update_project_dbt_source)
 SILENT_FUNCTION(create_project_dbt_source)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, body_args);
-	Problems	problems = NIL;
+	Problems	problems = NO_PROBLEMS;
 	Request		request;
 	Source		source = {0};
 	ConnectionFields fields;
@@ -327,7 +327,7 @@ SILENT_FUNCTION(set_project_dbt_connection)
 
 	PreventCommandIfReadOnly("set_project_dbt_connection()");
 	RequireManage(project);
-	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, PG_GETARG_JSONB_P(1), NIL));
+	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, PG_GETARG_JSONB_P(1), NO_PROBLEMS));
 }
 
 /*

@@ -17,8 +17,8 @@
 /*
  * validate_dbt_connection(dbt_connection jsonb) returns table (path, message)
  *
- * Every problem of a connection by itself, without a stored one whose secrets
- * it could keep; no row if it is valid.  Contract: DbtProjectConfig.
+ * The problems of a connection by itself, without a stored one whose secrets it
+ * could keep; no row if it is valid.  Contract: DbtProjectConfig.
  *
  * Errors: 22023 for a NULL argument.
  */
@@ -26,13 +26,14 @@ SILENT_FUNCTION(validate_dbt_connection)
 {
 	static const char *const argnames[] = {"dbt_connection"};
 	FuncCallContext *funcctx;
-	Problems	problems = NIL;
-	ConnectionFields fields;
+	List	   *problems;
 
 	if (SRF_IS_FIRSTCALL())
 	{
 		MemoryContext caller;
 		TupleDesc	tupdesc;
+		Problems	found = NO_PROBLEMS;
+		ConnectionFields fields;
 
 		RequireArguments(fcinfo, argnames, lengthof(argnames));
 		funcctx = SRF_FIRSTCALL_INIT();
@@ -41,8 +42,8 @@ SILENT_FUNCTION(validate_dbt_connection)
 			elog(ERROR, "return type must be a row type");
 		funcctx->tuple_desc = BlessTupleDesc(tupdesc);
 		ReadFields(PG_GETARG_JSONB_P(0), &fields);
-		ValidateConnection(PG_GETARG_JSONB_P(0), &fields, &problems);
-		funcctx->user_fctx = problems;
+		ValidateConnection(PG_GETARG_JSONB_P(0), &fields, &found);
+		funcctx->user_fctx = ListProblems(found);
 		MemoryContextSwitchTo(caller);
 	}
 

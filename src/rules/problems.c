@@ -7,65 +7,163 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
 #include "base/domain.h"
+#include "rules/characters.h"
 #include "rules/problems.h"
 
 /* a body can have millions; whoever reads the error needs the first ones */
-#define MAX_REPORTED 100
+#define MAX_KEPT 100
 
+/* of a name, in bytes, and of a path, in names */
 #define MAX_NAME_LEN 63
+#define MAX_PATH_NAMES 32
 
+/* stands for the path of what is only counted, and the rest of a clipped one */
+#define ELLIPSIS "..."
+
+/*
+ * Where a path begins, written as it is shown; "" for a body as a whole.
+ */
+Path
+PathFrom(const char *path)
+{
+	Path		start = {NULL, path, strlen(path), 0};
+
+	return start;
+}
+
+Path
+PathOfMember(const Path *outer, const char *name, int len)
+{
+	Path		member = {outer, name, len, 0};
+
+	return member;
+}
+
+Path
+PathOfElement(const Path *outer, int index)
+{
+	Path		element = {outer, NULL, 0, index};
+
+	return element;
+}
+
+/*
+ * Append a name that the caller made up: as it is if that is plain, otherwise
+ * as a JSON string, in which nothing is invisible.  A long one is clipped.
+ */
 void
-AddProblem(Problems *problems, const char *path, const char *message)
+AppendName(StringInfo buf, const char *name, int len)
+{
+	int			clipped = pg_mbcliplen(name, len, MAX_NAME_LEN);
+	Characters	characters = {name, name + clipped};
+	pg_wchar	c;
+	bool		plain = len > 0;
+
+	for (int i = 0; i < clipped && plain; i++)
+		plain = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
+			(name[i] >= '0' && name[i] <= '9') || name[i] == '_' || name[i] == '-';
+	if (plain)
+		appendBinaryStringInfo(buf, name, clipped);
+	else
+	{
+		appendStringInfoChar(buf, '"');
+		for (const char *from = name; NextCharacter(&characters, &c); from = characters.next)
+		{
+			if (c == '"' || c == '\\')
+				appendStringInfo(buf, "\\%c", (char) c);
+			else if (!IsControl(c) && !IsInvisible(c))
+				appendBinaryStringInfo(buf, from, characters.next - from);
+			else if (c < 0x10000)
+				appendStringInfo(buf, "\\u%04x", c);
+			else
+				appendStringInfo(buf, "\\u%04x\\u%04x",
+								 0xD800 + ((c - 0x10000) >> 10),
+								 0xDC00 + ((c - 0x10000) & 0x3FF));
+		}
+		appendStringInfoChar(buf, '"');
+	}
+	if (clipped < len)
+		appendStringInfoString(buf, ELLIPSIS);
+}
+
+/*
+ * A path as it is shown, up to so many names from where it begins.
+ */
+static char *
+WritePath(const Path *path)
+{
+	const Path *step = path;
+	int			depth = 0;
+	StringInfoData buf;
+
+	for (; step->outer != NULL; step = step->outer)
+		depth++;
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, step->name);
+	for (int i = 1; i <= Min(depth, MAX_PATH_NAMES); i++)
+	{
+		step = path;
+		for (int inner = depth; inner > i; inner--)
+			step = step->outer;
+		if (step->name == NULL)
+			appendStringInfo(&buf, "[%d]", step->index);
+		else
+		{
+			if (buf.len > 0)
+				appendStringInfoChar(&buf, '.');
+			AppendName(&buf, step->name, step->len);
+		}
+	}
+	if (depth > MAX_PATH_NAMES)
+		appendStringInfoString(&buf, ELLIPSIS);
+	return buf.data;
+}
+
+static void
+Keep(List **problems, const char *path, const char *message)
 {
 	Problem    *problem = palloc(sizeof(Problem));
 
-	problem->path = pstrdup(path);
+	problem->path = path;
 	problem->message = message;
 	*problems = lappend(*problems, problem);
 }
 
 /*
- * path.key, where a key that the caller made up can't break the line.
+ * Add a problem at a path that is written out; neither string is copied.
  */
-char *
-PathOfMember(const char *path, const JsonbValue *key)
+void
+AddProblem(Problems *problems, const char *path, const char *message)
 {
-	int			len = pg_mbcliplen(key->val.string.val, key->val.string.len, MAX_NAME_LEN);
-	char	   *name = pnstrdup(key->val.string.val, len);
-
-	for (char *p = name; *p; p++)
-	{
-		if ((unsigned char) *p < 0x20 || *p == 0x7F)
-			*p = '?';
-	}
-	return psprintf("%s.%s", path, name);
+	if (problems->count++ < MAX_KEPT)
+		Keep(&problems->kept, path, message);
 }
 
-char *
-PathOfElement(const char *path, int index)
+void
+AddProblemAt(Problems *problems, const Path *path, const char *message)
 {
-	return psprintf("%s[%d]", path, index);
+	AddProblem(problems, problems->count < MAX_KEPT ? WritePath(path) : NULL, message);
 }
-
-/* those of the last error, in the memory of who raised it */
-static Problems raised = NIL;
 
 /*
- * Who has just caught an error of RaiseProblems() gets its problems, up to the
- * number that is reported; NIL for any other error.
+ * A List of Problem: those that are kept, and how many more there are.
  */
-Problems
-TakeRaisedProblems(void)
+List *
+ListProblems(Problems problems)
 {
-	Problems	problems = raised;
+	List	   *listed = list_copy(problems.kept);
+	int			more = problems.count - list_length(listed);
 
-	raised = NIL;
-	return problems;
+	if (more > 0)
+		Keep(&listed, ELLIPSIS, psprintf("%d more", more));
+	return listed;
 }
+
+/* tells an error with problems from others of ours, see ProblemsOfError() */
+static const char invalid_source[] = "invalid dbt source";
 
 /*
  * Raise the problems, if there are any, as a ParameterError: SQLSTATE 22023,
@@ -75,29 +173,72 @@ void
 RaiseProblems(Problems problems)
 {
 	StringInfoData detail;
-	int			reported = 0;
 	ListCell   *lc;
 
-	if (problems == NIL)
+	if (problems.count == 0)
 		return;
 
 	initStringInfo(&detail);
-	foreach(lc, problems)
+	foreach(lc, ListProblems(problems))
 	{
 		Problem    *problem = lfirst(lc);
 
-		if (reported == MAX_REPORTED)
-		{
-			appendStringInfo(&detail, "\n... and %d more",
-							 list_length(problems) - reported);
-			break;
-		}
-		appendStringInfo(&detail, "%s%s: %s", reported++ > 0 ? "\n" : "",
+		appendStringInfo(&detail, "%s%s: %s", detail.len > 0 ? "\n" : "",
 						 problem->path, problem->message);
 	}
-	raised = list_truncate(problems, MAX_REPORTED);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid dbt source"),
+			 errmsg(invalid_source),
 			 errdetail_internal("%s", detail.data)));
+}
+
+/*
+ * The end of a path, where names that are quoted may hold anything.
+ */
+static char *
+EndOfPath(char *line)
+{
+	bool		quoted = false;
+
+	for (; *line != '\0'; line++)
+	{
+		if (quoted && *line == '\\' && line[1] != '\0')
+			line++;
+		else if (*line == '"')
+			quoted = !quoted;
+		else if (!quoted && *line == ':')
+			break;
+	}
+	return line;
+}
+
+/*
+ * The List of Problem of an error that RaiseProblems() has raised; NIL for any
+ * other.  An error is all that gets out of a subtransaction that it aborts, so
+ * its lines are taken apart again.
+ */
+List *
+ProblemsOfError(const ErrorData *error)
+{
+	List	   *problems = NIL;
+	char	   *next;
+
+	if (!IsOurs(error) || error->detail == NULL ||
+		strcmp(error->message_id, invalid_source) != 0)
+		return NIL;
+	next = pstrdup(error->detail);
+	while (next != NULL)
+	{
+		char	   *path = next;
+		char	   *colon = EndOfPath(path);
+		char	   *message;
+
+		next = strchr(colon, '\n');
+		if (next != NULL)
+			*next++ = '\0';
+		message = *colon == '\0' ? colon : colon + strlen(": ");
+		*colon = '\0';
+		Keep(&problems, path, message);
+	}
+	return problems;
 }

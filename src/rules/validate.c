@@ -8,10 +8,11 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "base/json.h"
+#include "rules/characters.h"
 #include "rules/validate.h"
 
 #define MAX_NAME_CHARS 255
@@ -35,24 +36,6 @@ static const char *const refused_prefixes[] = {
 	"LIGHTDASH_DBT_PROFILE_VAR_", "DYLD_", "GIT_CONFIG_", NULL
 };
 
-static bool
-IsControl(pg_wchar c)
-{
-	return c < 0x20 || c == 0x7F ||
-		(GetDatabaseEncoding() == PG_UTF8 && c >= 0x80 && c <= 0x9F);
-}
-
-/* White_Space in Unicode, less the control characters */
-static bool
-IsBlank(pg_wchar c)
-{
-	if (c == ' ')
-		return true;
-	return GetDatabaseEncoding() == PG_UTF8 &&
-		(c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-		 c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000);
-}
-
 /*
  * A source's name: a string that isn't blank, of at most 255 characters, none
  * of them a control character.
@@ -60,8 +43,9 @@ IsBlank(pg_wchar c)
 void
 ValidateName(const JsonbValue *name, Problems *problems)
 {
-	pg_wchar   *chars;
-	int			nchars;
+	Characters	characters = {name->val.string.val, name->val.string.val + name->val.string.len};
+	pg_wchar	c;
+	int			length = 0;
 	bool		blank = true;
 	bool		control = false;
 
@@ -76,21 +60,15 @@ ValidateName(const JsonbValue *name, Problems *problems)
 		return;
 	}
 
-	/* before converting what may be a hundred megabytes */
-	nchars = pg_mbstrlen_with_len(name->val.string.val, name->val.string.len);
-	if (nchars > MAX_NAME_CHARS)
+	while (length <= MAX_NAME_CHARS && NextCharacter(&characters, &c))
 	{
+		blank = blank && IsBlank(c);
+		control = control || IsControl(c);
+		length++;
+	}
+	if (length > MAX_NAME_CHARS)
 		AddProblem(problems, "name", "must not be longer than 255 characters");
-		return;
-	}
-	chars = palloc((name->val.string.len + 1) * sizeof(pg_wchar));
-	nchars = pg_mb2wchar_with_len(name->val.string.val, chars, name->val.string.len);
-	for (int i = 0; i < nchars; i++)
-	{
-		blank = blank && IsBlank(chars[i]);
-		control = control || IsControl(chars[i]);
-	}
-	if (blank)
+	else if (blank)
 		AddProblem(problems, "name", "must not be blank");
 	if (control)
 		AddProblem(problems, "name", "must not contain control characters");
@@ -152,14 +130,14 @@ RefuseVariable(const JsonbValue *key)
 }
 
 static void
-ValidateVariable(const JsonbValue *variable, const char *array_path, int index, Problems *problems)
+ValidateVariable(const JsonbValue *variable, const Path *path, Problems *problems)
 {
 	static const char *const required[] = {"key", "value"};
 	JsonbValue	value;
 
 	if (!JsonIsObject(variable))
 	{
-		AddProblem(problems, PathOfElement(array_path, index), "must be an object with key and value");
+		AddProblemAt(problems, path, "must be an object with key and value");
 		return;
 	}
 	for (size_t i = 0; i < lengthof(required); i++)
@@ -173,23 +151,11 @@ ValidateVariable(const JsonbValue *variable, const char *array_path, int index, 
 		else if (i == 0)
 			message = RefuseVariable(&value);
 		if (message != NULL)
-			AddProblem(problems, psprintf("%s.%s", PathOfElement(array_path, index), required[i]), message);
-	}
-}
+		{
+			Path		member = PathOfMember(path, required[i], strlen(required[i]));
 
-static void
-ValidateElements(const Field *field, const JsonbValue *array, const char *path,
-				 Problems *problems)
-{
-	JsonMembers members = JsonMembersOf(array->val.binary.data);
-	JsonMember	member;
-
-	for (int i = 0; NextJsonMember(&members, &member); i++)
-	{
-		if (field->type == FIELD_ENVIRONMENT)
-			ValidateVariable(&member.value, path, i, problems);
-		else if (member.value.type != jbvString)
-			AddProblem(problems, PathOfElement(path, i), "must be a string");
+			AddProblemAt(problems, &member, message);
+		}
 	}
 }
 
@@ -197,6 +163,24 @@ static char *
 FieldPath(const Field *field)
 {
 	return psprintf("%s.%s", CONNECTION_PATH, field->name);
+}
+
+static void
+ValidateElements(const Field *field, const JsonbValue *array, Problems *problems)
+{
+	Path		path = PathFrom(FieldPath(field));
+	JsonMembers members = JsonMembersOf(array->val.binary.data);
+	JsonMember	member;
+
+	for (int i = 0; NextJsonMember(&members, &member); i++)
+	{
+		Path		element = PathOfElement(&path, i);
+
+		if (field->type == FIELD_ENVIRONMENT)
+			ValidateVariable(&member.value, &element, problems);
+		else if (member.value.type != jbvString)
+			AddProblemAt(problems, &element, "must be a string");
+	}
 }
 
 static void
@@ -228,7 +212,7 @@ ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
 	if (message != NULL)
 		AddProblem(problems, FieldPath(field), message);
 	else if (field->type == FIELD_STRINGS || field->type == FIELD_ENVIRONMENT)
-		ValidateElements(field, value, FieldPath(field), problems);
+		ValidateElements(field, value, problems);
 }
 
 static bool
@@ -242,6 +226,7 @@ IsTooDeep(Jsonb *document)
 	while (depth <= MAX_DEPTH &&
 		   (token = JsonbIteratorNext(&it, &ignored, false)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
 			depth++;
 		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)

@@ -22,7 +22,7 @@ typedef struct Holder
 	Variant		variant;		/* VARIANT_UNKNOWN in a variable */
 	bool		secret_value;	/* in a variable: by its name */
 	bool		host_changed;	/* keeping is a problem then */
-	int			index;			/* of a variable */
+	const Path *path;
 } Holder;
 
 /* an environment variable, where it stands in the array */
@@ -32,13 +32,6 @@ typedef struct Variable
 	JsonbContainer *object;
 	int			index;
 } Variable;
-
-static const char *
-PathOfHolder(const Holder *holder)
-{
-	return holder->variant == VARIANT_UNKNOWN ?
-		PathOfElement(ENVIRONMENT_PATH, holder->index) : CONNECTION_PATH;
-}
 
 static bool
 IsWithheld(const Holder *holder, const JsonbValue *key)
@@ -243,8 +236,11 @@ MergeMembers(JsonbParseState **state, const Holder *holder,
 			!IsLeftOut(fresh, member.key.val.string.val, member.key.val.string.len))
 			continue;
 		if (holder->host_changed)
-			AddProblem(problems, PathOfMember(PathOfHolder(holder), &member.key),
-					   "must be sent again, because the host that it is sent to changes");
+		{
+			Path		path = PathOfMember(holder->path, member.key.val.string.val, member.key.val.string.len);
+
+			AddProblemAt(problems, &path, "must be sent again, because the host that it is sent to changes");
+		}
 		/* the last of two equal keys wins */
 		(void) pushJsonbValue(state, WJB_KEY, &member.key);
 		(void) pushJsonbValue(state, WJB_VALUE, &member.value);
@@ -258,11 +254,13 @@ MergeEnvironment(JsonbParseState **state, const Holder *holder,
 	JsonbContainer **pairs = PairVariables(fresh, stored);
 	JsonMembers members = JsonMembersOf(fresh);
 	JsonMember	member;
+	Path		environment = PathFrom(ENVIRONMENT_PATH);
 
 	(void) pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; NextJsonMember(&members, &member); i++)
 	{
-		Holder		variable = {VARIANT_UNKNOWN, false, holder->host_changed, i};
+		Path		path = PathOfElement(&environment, i);
+		Holder		variable = {VARIANT_UNKNOWN, false, holder->host_changed, &path};
 		JsonbValue	key;
 
 		if (pairs[i] == NULL)
@@ -314,7 +312,8 @@ SameHost(const ConnectionFields *a, const ConnectionFields *b)
 Jsonb *
 KeepWithheld(Jsonb *fresh, const ConnectionFields *fields, Jsonb *stored, Problems *problems)
 {
-	Holder		holder = {fields->variant, false, false, 0};
+	Path		path = PathFrom(CONNECTION_PATH);
+	Holder		holder = {fields->variant, false, false, &path};
 	ConnectionFields stored_fields;
 	JsonbParseState *state = NULL;
 
@@ -360,7 +359,7 @@ RedactEnvironment(JsonbParseState **state, JsonbContainer *environment)
 JsonbValue *
 RedactConnection(JsonbParseState **state, Jsonb *connection)
 {
-	Holder		holder = {ConnectionVariant(connection), false, false, 0};
+	Holder		holder = {ConnectionVariant(connection), false, false, NULL};
 	JsonMembers members = JsonMembersOf(&connection->root);
 	JsonMember	member;
 

@@ -42,7 +42,7 @@ SELECT sent, status, body #>> '{error,message}' AS message, body #> '{error,data
 SELECT * FROM http_request('POST', :'sources', repeat('[', 100000));
 SELECT status, jsonb_pretty(body) FROM http_request('POST', :'sources', '{"name": "", "dbtConnection": {"type": "gitlab", "branch": 7,
 	"personal_access_token": "sesame", "environment": [{"key": "PATH", "value": "/tmp"}]}}');
-SELECT status, jsonb_array_length(body #> '{error,data}') AS problems FROM http_request('POST', :'sources',
+SELECT status, jsonb_array_length(body #> '{error,data}') AS problems, body #> '{error,data,100}' AS last FROM http_request('POST', :'sources',
 	jsonb_build_object('name', 'x', 'dbtConnection', jsonb_build_object('type', 'dbt_cloud_ide', 'tags', (SELECT jsonb_agg(i) FROM generate_series(1, 200) i)))::text);
 SET dbt_sources.http_body_limit = '1kB';
 SELECT status, body #>> '{error,name}' AS name FROM http_request('POST', :'sources', rpad('{"name": "a", "dbtConnection": {"type": "none"}}', 1025));
@@ -92,5 +92,22 @@ SELECT http_request('GET', NULL);
 
 DROP TRIGGER fail ON project_dbt_sources;
 DROP FUNCTION fail;
+
+-- problems go with their own error: a trigger that catches it and raises another takes none along
+CREATE FUNCTION catch() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN
+	PERFORM create_project_dbt_source(NEW.project_uuid, '{"name": "", "dbtConnection": {"type": "gitlab"}}');
+EXCEPTION WHEN invalid_parameter_value THEN
+	IF TG_ARGV[0] = 'again' THEN
+		RAISE;
+	END IF;
+	RAISE EXCEPTION 'not you' USING ERRCODE = TG_ARGV[0], DETAIL = 'name: must not be told';
+END $$;
+CREATE TRIGGER catch BEFORE INSERT ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION catch('42501');
+SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+CREATE OR REPLACE TRIGGER catch BEFORE INSERT ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION catch('again');
+SELECT status, jsonb_array_length(body #> '{error,data}') AS problems, body #> '{error,data,0}' AS first
+FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+DROP TRIGGER catch ON project_dbt_sources;
+DROP FUNCTION catch;
 DROP EXTENSION dbt_sources;
 DROP ROLE regress_http;

@@ -94,7 +94,10 @@ SELECT body, try(body) FROM unnest(ARRAY['[]', 'null', '"x"', '7', '{}', '{"name
 	'{"name": null, "dbtConnection": null}', '{"name": " ", "dbtConnection": {"type": "gitlab", "branch": 1}}']::jsonb[]) body;
 SELECT update_project_dbt_source(:p, :p, '{"NAME": "x", "a\nb": 1, "dbt_connection": {"type": "none"}}') ->> 'name' AS name;
 SELECT try(jsonb_build_object('name', 'x', 'dbtConnection', jsonb_build_object('type', 'dbt', 'environment',
-	(SELECT jsonb_agg(i) FROM generate_series(1, 200) i)))) ~ E'\n\\.\\.\\. and 100 more$' AS clipped;
+	(SELECT jsonb_agg(i) FROM generate_series(1, 200) i)))) ~ E'\\[99\\][^\n]*\n\\.\\.\\.: 100 more$' AS counted;
+-- a hundred are kept, the others counted
+SELECT v.* FROM validate_dbt_connection(jsonb_build_object('type', 'dbt', 'environment',
+	(SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 100000) i))) WITH ORDINALITY v (path, message, n) WHERE n >= 100;
 
 -- no value from a connection in a message
 SELECT try('{"name": "x", "dbtConnection": {"type": "github", "authorization_method": "sesame", "personal_access_token": ["sesame"],
