@@ -15,6 +15,15 @@
 #include "parser/parse_relation.h"
 #include "utils/rel.h"
 
+/*
+ * PostgreSQL 16 hides what a library doesn't mark as exported.  So do we before
+ * it, lest another library's function of the same name is called.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
 /* Early minor releases have no mark for an interrupted DROP DATABASE. */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB -2

@@ -13,11 +13,14 @@
 
 #include "fmgr.h"
 
+#include "base/compat.h"
+
 /*
  * Begins the definition of an SQL function, in place of PG_FUNCTION_INFO_V1 and
  * "Datum name(PG_FUNCTION_ARGS)".
  */
 #define SILENT_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name); \
 	static Datum name##_silently(PG_FUNCTION_ARGS); \
 	Datum \

@@ -13,6 +13,8 @@
 
 #include "fmgr.h"
 
+#include "base/compat.h"
+
 extern PGDLLEXPORT Datum update_project_dbt_source(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum create_project_dbt_source(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum list_project_dbt_sources(PG_FUNCTION_ARGS);
