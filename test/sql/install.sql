@@ -26,9 +26,8 @@ ORDER BY proname COLLATE "C";
 SELECT relname, relacl IS NULL AS closed FROM pg_class
 WHERE relnamespace = 'dbt'::regnamespace AND relname IN ('projects', 'project_dbt_sources') ORDER BY 1;
 
-SHOW dbt_sources.keyring_file;
+SELECT boot_val FROM pg_settings WHERE name = 'dbt_sources.keyring_file';
 SELECT dbt.rotate_encryption_key() ~ '^\d{4}-\d\d-\d\d-[0-9a-f]{12}$' AS kid;
-SHOW dbt_sources.keyring_file;
 
 DROP EXTENSION dbt_sources;
 SELECT count(*) FROM pg_class WHERE relnamespace = 'dbt'::regnamespace;

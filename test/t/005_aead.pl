@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = getcwd();
-my $module = "$top/test/modules/test_units/test_units.so";
+my $module = $ENV{TEST_UNITS} // "$top/test/modules/test_units/test_units.so";
 
 my $key = join '', map { sprintf '%02x', $_ } 0 .. 63;
 my $iv = '1af38c2dc2b96ffdd86694092341bc04';

@@ -8,11 +8,12 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = getcwd();
+my $module = $ENV{TEST_UNITS} // "$top/test/modules/test_units/test_units.so";
 my $node = PostgreSQL::Test::Cluster->new('mask');
 $node->init;
 $node->start;
 $node->safe_psql('postgres', "CREATE FUNCTION mask(text) RETURNS text
-	AS '$top/test/modules/test_units/test_units.so', 'test_mask' LANGUAGE C STRICT");
+	AS '$module', 'test_mask' LANGUAGE C STRICT");
 
 sub mask
 {
