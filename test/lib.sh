@@ -1,4 +1,5 @@
-# Shared by test/run and test/demo: packages, and a private copy of PostgreSQL.
+# Shared by test/run, test/demo and bench/run: packages, and a private copy of
+# PostgreSQL.
 #
 # PostgreSQL finds its libraries and extensions relative to its programs.  So a
 # copy of the installation in a temporary folder can be built for and installed
@@ -6,11 +7,25 @@
 
 set -euo pipefail
 
+# What the caller's shell has set for PostgreSQL, make or a language isn't meant
+# for a throwaway cluster.  These are for the machine, or for us.
+for name in $(compgen -e); do
+	case $name in
+	PATH | HOME | USER | LOGNAME | TERM | COLUMNS | LINES | TMPDIR | NO_COLOR | CI | DBT_SOURCES_*) ;;
+	*_proxy | *_PROXY | *CA_BUNDLE | SSL_CERT_* | NODE_EXTRA_CA_CERTS | npm_config_* | APT_CONFIG) ;;
+	*) unset "$name" ;;
+	esac
+done
 # whatever the machine has: what the tests create by themselves is in UTF-8, too
 export LANG=C.UTF-8
-unset LC_ALL LC_CTYPE
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+
+fail()
+{
+	echo "$(basename "$0"): $1" >&2
+	exit 1
+}
 
 as_root()
 {
@@ -20,7 +35,18 @@ as_root()
 # PostgreSQL refuses to run as root.
 as_user()
 {
-	if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --reuid=postgres --regid=postgres --init-groups -- env HOME="${work:-/}" "$@"
+	else
+		env HOME="${work:-$HOME}" "$@"
+	fi
+}
+
+# Runs a command that takes its time, so that a signal still interrupts us.
+patiently()
+{
+	"$@" &
+	wait $!
 }
 
 missing_packages()
@@ -34,13 +60,21 @@ missing_packages()
 install_packages()
 {
 	local missing
+	if ! command -v apt-get >/dev/null; then
+		echo "There is no apt-get here. These packages, or what they are called here, are taken to be installed: $*"
+		return 0
+	fi
 	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+		fail "there is no sudo here; as root, first: apt-get install" $missing
+	fi
 	echo "installing" $missing
-	export DEBIAN_FRONTEND=noninteractive
-	as_root apt-get -qq update
-	# single-user mode, so that no server is started that a package brings
-	as_root env RUNLEVEL=1 apt-get -qq install -y --no-install-recommends $missing >/dev/null
+	# One at a time, and not beside another apt.  In single-user mode, so that no
+	# server is started that a package brings.
+	patiently as_root flock /run/lock/dbt_sources.packages env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c '
+		apt-get -qq update || echo "going on with the lists of packages as they are" >&2
+		exec apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" >/dev/null' sh $missing
 }
 
 # The newest PostgreSQL that is installed, or else the distribution's.
@@ -52,49 +86,99 @@ postgres_major()
 	ls -d /usr/lib/postgresql/*/bin/postgres | cut -d/ -f5 | sort -n | tail -1
 }
 
-cleanup()
+# The processes of the calling user that run in the folder.
+running_in()
 {
-	[ -n "${work:-}" ] || return 0
-	if [ -n "${proxy:-}" ]; then kill "$proxy" 2>/dev/null || true; fi
-	if [ -f "$work/data/postmaster.pid" ]; then
-		as_user "$bin/pg_ctl" -D "$work/data" -m immediate stop >/dev/null 2>&1 || true
-	fi
-	rm -rf "$work"
+	local process
+	for process in /proc/[0-9]*; do
+		case $(readlink "$process/cwd")/ in "$1"/*) echo "${process#/proc/}" ;; esac
+	done 2>/dev/null
 }
 
-# Sets work, bin and pg_config; the checkout is copied to $work/src.
+# Ends all that we started, and leaves nothing of it.
+cleanup()
+{
+	local status=$? signal tries
+	trap '' INT TERM HUP
+	cd /
+	find "$work" -name postmaster.pid 2>/dev/null | while read -r file; do
+		as_user "$bin/pg_ctl" -D "$(dirname "$file")" -m immediate stop >/dev/null 2>&1 || true
+	done
+	for signal in TERM KILL; do
+		as_user bash -c "$(declare -f running_in); kill -s $signal \$(running_in $work)" 2>/dev/null || true
+		for tries in {1..30}; do
+			[ -n "$(as_user bash -c "$(declare -f running_in); running_in $work")" ] || break 2
+			sleep 0.1
+		done
+	done
+	rm -rf "$work"
+	exit $status
+}
+
+# Where make, the server's user and the name of a socket can all do with it.
+temporary_folder()
+{
+	local folder=${TMPDIR:-/tmp}
+	if [[ $folder =~ [^A-Za-z0-9/._-] ]] || [ ${#folder} -gt 60 ] || [ ! -w "$folder" ] || ! as_user test -x "$folder"; then
+		folder=/tmp
+	fi
+	mktemp -d "$folder/dbt.XXXXXX"
+}
+
+# Sets work, bin and pg_config; the checkout is copied to $work/src.  The
+# PostgreSQL is that of $original, a pg_config, if it is set.
 prepare()
 {
-	local major
-	major=$(postgres_major)
-	install_packages make gcc libc6-dev "postgresql-$major" "postgresql-server-dev-$major" "$@"
+	local major bindir pkglibdir sharedir program
+	if [ -z "${original:-}" ]; then
+		major=$(postgres_major)
+		set -- "postgresql-$major" "postgresql-server-dev-$major" "$@"
+		original=/usr/lib/postgresql/$major/bin/pg_config
+	fi
+	install_packages make gcc libc6-dev util-linux "$@"
 
-	trap cleanup EXIT
-	trap 'exit 1' INT TERM HUP
-	work=$(mktemp -d "${TMPDIR:-/tmp}/dbt.XXXXXX")
-	bin=$work/usr/lib/postgresql/$major/bin
+	bindir=$("$original" --bindir) pkglibdir=$("$original" --pkglibdir) sharedir=$("$original" --sharedir)
+	[ -x "$bindir/postgres" ] || fail "$original is of a PostgreSQL without a server"
+	[ -f "$("$original" --pgxs)" ] || fail "$original is of a PostgreSQL without what builds extensions"
+
+	work=$(temporary_folder)
+	bin=$work/root$bindir
 	pg_config=$bin/pg_config
+	trap cleanup EXIT
+	trap 'exit 130' INT TERM HUP
 
-	mkdir -p "$work/usr/lib/postgresql" "$work/usr/share/postgresql" "$work/src"
-	cp -r "/usr/lib/postgresql/$major" "$work/usr/lib/postgresql/"
-	cp -rL "/usr/share/postgresql/$major" "$work/usr/share/postgresql/"
-	ln -s /usr/include "$work/usr/include"
+	mkdir -p "$bin" "$work/root$pkglibdir" "$work/root$sharedir" "$work/src"
+	for program in "$bindir"/{postgres,psql,initdb,createdb,dropdb,pgbench,pg_*}; do
+		if [ -f "$program" ]; then cp "$program" "$bin/"; fi
+	done
+	cp -r "$pkglibdir/." "$work/root$pkglibdir/"
+	cp -rL "$sharedir/." "$work/root$sharedir/"
+	# not each distribution's says where it was moved to
+	rm -f "$pg_config"
+	cat >"$pg_config" <<-END
+		#!/bin/sh
+		"$original" "\$@" | sed -E 's#(^| = )($bindir|$pkglibdir|$sharedir)(/|\$)#\1$work/root\2\3#'
+	END
+	chmod +x "$pg_config"
 	# an installed version of the extension isn't the one under test
-	rm -f "$work/usr/lib/postgresql/$major/lib/dbt_sources.so" \
-		"$work/usr/share/postgresql/$major/extension/dbt_sources"*
-	tar -C "$root" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' -cf - . | tar -C "$work/src" -xf -
+	rm -rf "$work/root$pkglibdir/dbt_sources.so" "$work/root$pkglibdir/bitcode/dbt_sources"* "$work/root$sharedir/extension/dbt_sources"*
+	tar -C "$root" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude=./built-for -cf - . | tar -C "$work/src" -xf -
+	chmod -R u+w "$work"
 	if [ "$(id -u)" = 0 ]; then chown -R postgres: "$work"; fi
+	# where the server's user may be, which the caller's folder needn't be
+	cd "$work"
+	export TMPDIR=$work
 }
 
 build_and_install()
 {
-	as_user make -s -C "$work/src" PG_CONFIG="$pg_config" "$@" all >/dev/null
+	patiently as_user make -s -C "$work/src" PG_CONFIG="$pg_config" "$@" all >/dev/null
 	as_user make -s -C "$work/src" PG_CONFIG="$pg_config" "$@" install >/dev/null
 }
 
 start_cluster()
 {
-	as_user "$bin/initdb" -D "$work/data" -U postgres -A trust --locale=C.UTF-8 -E UTF8 >/dev/null
+	patiently as_user "$bin/initdb" -D "$work/data" -U postgres -A trust --locale=C.UTF-8 -E UTF8 >/dev/null
 	as_user "$bin/pg_ctl" -D "$work/data" -l "$work/log" -w start >/dev/null \
 		-o "-c listen_addresses='' -c unix_socket_directories='$work' -c fsync=off -c max_connections=50"
 	export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
