@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -68,6 +70,25 @@ JsonFindString(JsonbContainer *object, const char *key, JsonbValue *value)
 	return JsonFind(object, key, value) && value->type == jbvString;
 }
 
+/*
+ * A document as a value.
+ */
+JsonbValue
+JsonRoot(Jsonb *document)
+{
+	JsonbValue	value;
+
+	if (JB_ROOT_IS_SCALAR(document))
+		(void) JsonbExtractScalar(&document->root, &value);
+	else
+	{
+		value.type = jbvBinary;
+		value.val.binary.data = &document->root;
+		value.val.binary.len = VARSIZE(document) - VARHDRSZ;
+	}
+	return value;
+}
+
 bool
 JsonIsObject(const JsonbValue *value)
 {
@@ -86,6 +107,28 @@ bool
 JsonIsEmptyString(const JsonbValue *value)
 {
 	return value->type == jbvString && value->val.string.len == 0;
+}
+
+/*
+ * Whether a string looks as if it has the text of an object or array in it.
+ */
+bool
+JsonIsEncodedTwice(const JsonbValue *value)
+{
+	const char *text;
+	int			len;
+
+	if (value->type != jbvString)
+		return false;
+	text = value->val.string.val;
+	len = value->val.string.len;
+	while (len > 0 && isspace((unsigned char) text[0]))
+		text++, len--;
+	while (len > 0 && isspace((unsigned char) text[len - 1]))
+		len--;
+	return len >= 2 &&
+		((text[0] == '{' && text[len - 1] == '}') ||
+		 (text[0] == '[' && text[len - 1] == ']'));
 }
 
 bool

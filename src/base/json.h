@@ -32,9 +32,11 @@ extern bool NextJsonMember(JsonMembers *members, JsonMember *member);
 extern bool JsonFind(JsonbContainer *object, const char *key, JsonbValue *value);
 extern bool JsonFindString(JsonbContainer *object, const char *key, JsonbValue *value);
 
+extern JsonbValue JsonRoot(Jsonb *document);
 extern bool JsonIsObject(const JsonbValue *value);
 extern bool JsonIsArray(const JsonbValue *value);
 extern bool JsonIsEmptyString(const JsonbValue *value);
+extern bool JsonIsEncodedTwice(const JsonbValue *value);
 extern bool JsonStringEquals(const JsonbValue *value, const char *string);
 
 extern void JsonPushKey(JsonbParseState **state, const char *key);

@@ -15,11 +15,9 @@
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/json.h"
 
 #include "storage/access.h"
 #include "functions/call.h"
@@ -34,8 +32,6 @@
 #include "rules/withheld.h"
 
 #define MAX_IGNORED_SHOWN 10
-#define MAX_KEY_SHOWN 63
-
 
 /* what a body asks for; unset members are NULL */
 typedef struct Request
@@ -77,53 +73,26 @@ RaiseManagedNotFound(const pg_uuid_t *project)
 }
 
 /*
- * One NOTICE for all members of a body that the contract doesn't know.
- */
-static void
-ReportIgnored(List *keys)
-{
-	StringInfoData shown;
-	ListCell   *lc;
-
-	if (keys == NIL)
-		return;
-	initStringInfo(&shown);
-	foreach(lc, keys)
-	{
-		JsonbValue *key = lfirst(lc);
-		int			len = pg_mbcliplen(key->val.string.val, key->val.string.len, MAX_KEY_SHOWN);
-
-		if (foreach_current_index(lc) == MAX_IGNORED_SHOWN)
-		{
-			appendStringInfoString(&shown, ", ...");
-			break;
-		}
-		if (shown.len > 0)
-			appendStringInfoString(&shown, ", ");
-		escape_json(&shown, pnstrdup(key->val.string.val, len));
-	}
-	ereport(NOTICE,
-			(errmsg_plural("ignored %d unknown property of the body: %s",
-						   "ignored %d unknown properties of the body: %s",
-						   list_length(keys), list_length(keys), shown.data)));
-}
-
-/*
- * Take a body apart.  Contract: ApiUpdateProjectDbtSource.
+ * Take a body apart; one NOTICE tells of all members that the contract doesn't
+ * know.  Contract: ApiUpdateProjectDbtSource.
  */
 static Request
 ParseBody(Jsonb *body, Problems *problems)
 {
 	Request		request = {NULL, NULL};
-	List	   *ignored = NIL;
+	StringInfoData ignored;
+	int			nignored = 0;
 	JsonMembers members;
 	JsonMember	member;
 
 	if (!JB_ROOT_IS_OBJECT(body))
 	{
-		AddProblem(problems, "body", "must be an object");
+		JsonbValue	value = JsonRoot(body);
+
+		AddProblem(problems, "body", MUST_BE(&value, "an object"));
 		return request;
 	}
+	initStringInfo(&ignored);
 	members = JsonMembersOf(&body->root);
 	while (NextJsonMember(&members, &member))
 	{
@@ -136,15 +105,18 @@ ParseBody(Jsonb *body, Problems *problems)
 		}
 		else if (JsonStringEquals(&member.key, CONNECTION_PATH))
 			request.connection = JsonbValueToJsonb(&member.value);
-		else
+		else if (++nignored <= MAX_IGNORED_SHOWN)
 		{
-			JsonbValue *key = palloc(sizeof(JsonbValue));
-
-			*key = member.key;
-			ignored = lappend(ignored, key);
+			appendStringInfoString(&ignored, ignored.len > 0 ? ", " : "");
+			AppendName(&ignored, member.key.val.string.val, member.key.val.string.len);
 		}
 	}
-	ReportIgnored(ignored);
+	if (nignored > 0)
+		ereport(NOTICE,
+				(errmsg_plural("ignored %d unknown property of the body: %s%s",
+							   "ignored %d unknown properties of the body: %s%s",
+							   nignored, nignored, ignored.data,
+							   nignored > MAX_IGNORED_SHOWN ? ", ..." : "")));
 	return request;
 }
 
@@ -162,6 +134,7 @@ ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
 	ConnectionFields fields;
 
 	ReadFields(sent, &fields);
+	ValidateSent(sent, &fields, &problems);
 	/* decrypt only what may have to be kept in part */
 	if (!SendsSecrets(&fields) || !StoredHasOnlyKnown(source))
 		stored = StoredConnection(source);
@@ -297,6 +270,7 @@ SILENT_FUNCTION(create_project_dbt_source)
 		else
 		{
 			ReadFields(request.connection, &fields);
+			ValidateSent(request.connection, &fields, &problems);
 			ValidateConnection(request.connection, &fields, &problems);
 		}
 	}

@@ -42,6 +42,7 @@ SILENT_FUNCTION(validate_dbt_connection)
 			elog(ERROR, "return type must be a row type");
 		funcctx->tuple_desc = BlessTupleDesc(tupdesc);
 		ReadFields(PG_GETARG_JSONB_P(0), &fields);
+		ValidateSent(PG_GETARG_JSONB_P(0), &fields, &found);
 		ValidateConnection(PG_GETARG_JSONB_P(0), &fields, &found);
 		funcctx->user_fctx = ListProblems(found);
 		MemoryContextSwitchTo(caller);

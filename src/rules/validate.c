@@ -8,33 +8,13 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 
-#include "base/json.h"
 #include "rules/characters.h"
+#include "rules/limits.h"
 #include "rules/validate.h"
+#include "rules/variables.h"
 
 #define MAX_NAME_CHARS 255
-
-/*
- * Parsing JSON recurses, so that what fits the stack of the call that stores it
- * might not fit that of a later one, and break the whole list for it.
- */
-#define MAX_DEPTH 1000
-
-/*
- * Environment variables that change how dbt or its child processes run.
- */
-static const char *const refused_variables[] = {
-	"GIT_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "LD_AUDIT", "LD_LIBRARY_PATH",
-	"LD_PRELOAD", "NODE_OPTIONS", "NODE_PATH", "PATH", "PERL5OPT", "PYTHONHOME",
-	"PYTHONPATH", "RUBYOPT", "SHELL", "SSH_ASKPASS", NULL
-};
-
-static const char *const refused_prefixes[] = {
-	"LIGHTDASH_DBT_PROFILE_VAR_", "DYLD_", "GIT_CONFIG_", NULL
-};
 
 /*
  * A source's name: a string that isn't blank, of at most 255 characters, none
@@ -100,35 +80,6 @@ MustBeOneOf(const char *const *list)
 	return message.data;
 }
 
-/*
- * Whether dbt may be started with a variable of that name: a shell's
- * identifier, or nothing, and none of the refused ones.
- */
-static const char *
-RefuseVariable(const JsonbValue *key)
-{
-	const char *name = key->val.string.val;
-	int			len = key->val.string.len;
-
-	for (int i = 0; i < len; i++)
-	{
-		char		c = name[i];
-
-		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-			  (i > 0 && c >= '0' && c <= '9')))
-			return "must consist of letters, digits and underscores, and not begin with a digit";
-	}
-	for (const char *const *prefix = refused_prefixes; *prefix != NULL; prefix++)
-	{
-		if ((size_t) len >= strlen(*prefix) &&
-			memcmp(name, *prefix, strlen(*prefix)) == 0)
-			return "must not name a variable that changes how dbt runs";
-	}
-	if (StringInList(key, refused_variables))
-		return "must not name a variable that changes how dbt runs";
-	return NULL;
-}
-
 static void
 ValidateVariable(const JsonbValue *variable, const Path *path, Problems *problems)
 {
@@ -137,7 +88,7 @@ ValidateVariable(const JsonbValue *variable, const Path *path, Problems *problem
 
 	if (!JsonIsObject(variable))
 	{
-		AddProblemAt(problems, path, "must be an object with key and value");
+		AddProblemAt(problems, path, MUST_BE(variable, "an object with key and value"));
 		return;
 	}
 	for (size_t i = 0; i < lengthof(required); i++)
@@ -148,8 +99,6 @@ ValidateVariable(const JsonbValue *variable, const Path *path, Problems *problem
 			message = "is required";
 		else if (value.type != jbvString)
 			message = "must be a string";
-		else if (i == 0)
-			message = RefuseVariable(&value);
 		if (message != NULL)
 		{
 			Path		member = PathOfMember(path, required[i], strlen(required[i]));
@@ -202,11 +151,11 @@ ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
 			break;
 		case FIELD_STRINGS:
 			if (!JsonIsArray(value))
-				message = "must be an array of strings";
+				message = MUST_BE(value, "an array of strings");
 			break;
 		case FIELD_ENVIRONMENT:
 			if (!JsonIsArray(value))
-				message = "must be an array of objects with key and value";
+				message = MUST_BE(value, "an array of objects with key and value");
 			break;
 	}
 	if (message != NULL)
@@ -215,24 +164,83 @@ ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
 		ValidateElements(field, value, problems);
 }
 
-static bool
-IsTooDeep(Jsonb *document)
+/*
+ * Why a token, a user name or a host won't work, though it may look as if: it
+ * was pasted with what stood around it.  NULL if it may, and for an empty one,
+ * which stands for the stored.
+ */
+static const char *
+RefuseText(FieldText text, const JsonbValue *value)
 {
-	JsonbIterator *it = JsonbIteratorInit(&document->root);
-	JsonbIteratorToken token;
-	JsonbValue	ignored;
-	int			depth = 0;
+	Characters	characters = {value->val.string.val, value->val.string.val + value->val.string.len};
+	bool		begins_blank = false;
+	bool		ends_blank = false;
+	bool		has_blank = false;
+	pg_wchar	c;
 
-	while (depth <= MAX_DEPTH &&
-		   (token = JsonbIteratorNext(&it, &ignored, false)) != WJB_DONE)
+	for (bool first = true; NextCharacter(&characters, &c); first = false)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_BEGIN_ARRAY || token == WJB_BEGIN_OBJECT)
-			depth++;
-		else if (token == WJB_END_ARRAY || token == WJB_END_OBJECT)
-			depth--;
+		if (IsControl(c) || IsInvisible(c))
+			return "must not contain control or invisible characters";
+		ends_blank = IsBlank(c);
+		begins_blank = begins_blank || (first && ends_blank);
+		has_blank = has_blank || ends_blank;
 	}
-	return depth > MAX_DEPTH;
+	if (has_blank && text == TEXT_HOST)
+		return "must not contain blanks";
+	return begins_blank || ends_blank ? "must not begin or end with a blank" : NULL;
+}
+
+static void
+RefuseVariables(const JsonbValue *environment, Problems *problems)
+{
+	Path		path = PathFrom(ENVIRONMENT_PATH);
+	JsonMembers members = JsonMembersOf(environment->val.binary.data);
+	JsonMember	member;
+
+	for (int i = 0; NextJsonMember(&members, &member); i++)
+	{
+		Path		variable = PathOfElement(&path, i);
+		Path		key = PathOfMember(&variable, "key", strlen("key"));
+		JsonbValue	name;
+		const char *message = NULL;
+
+		if (JsonIsObject(&member.value) &&
+			JsonFindString(member.value.val.binary.data, "key", &name))
+			message = RefuseVariable(&name);
+		if (message != NULL)
+			AddProblemAt(problems, &key, message);
+	}
+}
+
+/*
+ * What is refused of a connection, whose fields are given, when it is sent; what
+ * was stored before may have it still, so an update that keeps that is no
+ * problem.
+ */
+void
+ValidateSent(Jsonb *sent, const ConnectionFields *fields, Problems *problems)
+{
+	if (!JB_ROOT_IS_OBJECT(sent))
+		return;
+	/* what is known is neither deep nor a number, or not valid */
+	if (!fields->only_known)
+		ValidateLimits(sent, CONNECTION_PATH, problems);
+	for (int i = 0; i < NUM_FIELDS && fields->variant != VARIANT_UNKNOWN; i++)
+	{
+		const Field *field = &connection_fields[i];
+		const JsonbValue *value = &fields->values[i];
+		const char *message = NULL;
+
+		if (!fields->present[i])
+			continue;
+		if (field->type == FIELD_ENVIRONMENT && JsonIsArray(value))
+			RefuseVariables(value, problems);
+		if (field->text != TEXT_ANY && value->type == jbvString)
+			message = RefuseText(field->text, value);
+		if (message != NULL)
+			AddProblem(problems, FieldPath(field), message);
+	}
 }
 
 /*
@@ -246,11 +254,9 @@ ValidateConnection(Jsonb *connection, const ConnectionFields *fields, Problems *
 
 	if (!JB_ROOT_IS_OBJECT(connection))
 	{
-		bool		is_null = JB_ROOT_IS_SCALAR(connection) &&
-			JsonbExtractScalar(&connection->root, &value) && value.type == jbvNull;
-
+		value = JsonRoot(connection);
 		AddProblem(problems, CONNECTION_PATH,
-				   is_null ? "must not be null" : "must be an object");
+				   value.type == jbvNull ? "must not be null" : MUST_BE(&value, "an object"));
 		return;
 	}
 	if (fields->variant == VARIANT_UNKNOWN)
@@ -262,10 +268,6 @@ ValidateConnection(Jsonb *connection, const ConnectionFields *fields, Problems *
 							MustBeOneOf(variant_names)));
 		return;
 	}
-	/* what is known isn't deep, or not valid */
-	if (!fields->only_known && IsTooDeep(connection))
-		AddProblem(problems, CONNECTION_PATH,
-				   "must not be nested deeper than 1000 levels");
 	for (int i = 0; i < NUM_FIELDS; i++)
 	{
 		if (fields->present[i])

@@ -33,37 +33,37 @@ static const char *const authorization_methods[] = {
 
 /* *INDENT-OFF* */
 const Field connection_fields[] = {
-	/*                                                          dbt
-	 *                                                          |dbt_cloud_ide
-	 *                                                          ||github
-	 *                                                          |||gitlab
-	 *                                                          ||||bitbucket
-	 *                                                          |||||azure_devops
-	 *                                                          ||||||none
-	 *                                                          |||||||manifest */
-	{NAME("type"),                   FIELD_STRING,      TRAIT_NONE,     "rrrrrrrr", variant_names, NULL},
-	{NAME("target"),                 FIELD_STRING,      TRAIT_NONE,     "o.ooooo.", NULL, NULL},
-	{NAME("environment"),            FIELD_ENVIRONMENT, TRAIT_NONE,     "o.ooooo.", NULL, NULL},
-	{NAME("selector"),               FIELD_STRING,      TRAIT_NONE,     "o.ooooo.", NULL, NULL},
-	{NAME("profiles_dir"),           FIELD_STRING,      TRAIT_NONE,     "o.......", NULL, NULL},
-	{NAME("project_dir"),            FIELD_STRING,      TRAIT_NONE,     "o.......", NULL, NULL},
-	{NAME("api_key"),                FIELD_STRING,      TRAIT_SECRET,   ".r......", NULL, NULL},
-	{NAME("environment_id"),         FIELD_STRING,      TRAIT_NONE,     ".r......", NULL, NULL},
-	{NAME("discovery_api_endpoint"), FIELD_STRING,      TRAIT_HOST,     ".o......", NULL, NULL},
-	{NAME("tags"),                   FIELD_STRINGS,     TRAIT_NONE,     ".o......", NULL, NULL},
-	{NAME("webhook_hmac_secret"),    FIELD_STRING,      TRAIT_SECRET,   ".o......", NULL, NULL},
-	{NAME("authorization_method"),   FIELD_STRING,      TRAIT_NONE,     "..r.....", authorization_methods, NULL},
-	{NAME("username"),               FIELD_STRING,      TRAIT_NONE,     "....r...", NULL, NULL},
-	{NAME("personal_access_token"),  FIELD_STRING,      TRAIT_SECRET,   "..orrr..", NULL, NULL},
-	{NAME("installation_id"),        FIELD_STRING,      TRAIT_NONE,     "..o.....", NULL, NULL},
-	{NAME("organization"),           FIELD_STRING,      TRAIT_NONE,     ".....r..", NULL, NULL},
-	{NAME("project"),                FIELD_STRING,      TRAIT_NONE,     ".....r..", NULL, NULL},
-	{NAME("repository"),             FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "repository"},
-	{NAME("branch"),                 FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "branch"},
-	{NAME("project_sub_path"),       FIELD_STRING,      TRAIT_IDENTITY, "..rrrr..", NULL, "projectSubPath"},
-	{NAME("host_domain"),            FIELD_STRING,      TRAIT_HOST,     "..ooo...", NULL, NULL},
-	{NAME("hideRefreshButton"),      FIELD_BOOLEAN,     TRAIT_NONE,     "......or", NULL, NULL},
-	{NAME("manifest"),               FIELD_STRING,      TRAIT_NONE,     ".......r", NULL, NULL},
+	/*                                                                      dbt
+	 *                                                                      |dbt_cloud_ide
+	 *                                                                      ||github
+	 *                                                                      |||gitlab
+	 *                                                                      ||||bitbucket
+	 *                                                                      |||||azure_devops
+	 *                                                                      ||||||none
+	 *                                                                      |||||||manifest */
+	{NAME("type"),                   FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   "rrrrrrrr", variant_names, NULL},
+	{NAME("target"),                 FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   "o.ooooo.", NULL, NULL},
+	{NAME("environment"),            FIELD_ENVIRONMENT, TRAIT_NONE,     TEXT_ANY,   "o.ooooo.", NULL, NULL},
+	{NAME("selector"),               FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   "o.ooooo.", NULL, NULL},
+	{NAME("profiles_dir"),           FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   "o.......", NULL, NULL},
+	{NAME("project_dir"),            FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   "o.......", NULL, NULL},
+	{NAME("api_key"),                FIELD_STRING,      TRAIT_SECRET,   TEXT_TOKEN, ".r......", NULL, NULL},
+	{NAME("environment_id"),         FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   ".r......", NULL, NULL},
+	{NAME("discovery_api_endpoint"), FIELD_STRING,      TRAIT_HOST,     TEXT_HOST,  ".o......", NULL, NULL},
+	{NAME("tags"),                   FIELD_STRINGS,     TRAIT_NONE,     TEXT_ANY,   ".o......", NULL, NULL},
+	{NAME("webhook_hmac_secret"),    FIELD_STRING,      TRAIT_SECRET,   TEXT_TOKEN, ".o......", NULL, NULL},
+	{NAME("authorization_method"),   FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   "..r.....", authorization_methods, NULL},
+	{NAME("username"),               FIELD_STRING,      TRAIT_NONE,     TEXT_USER,  "....r...", NULL, NULL},
+	{NAME("personal_access_token"),  FIELD_STRING,      TRAIT_SECRET,   TEXT_TOKEN, "..orrr..", NULL, NULL},
+	{NAME("installation_id"),        FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   "..o.....", NULL, NULL},
+	{NAME("organization"),           FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   ".....r..", NULL, NULL},
+	{NAME("project"),                FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   ".....r..", NULL, NULL},
+	{NAME("repository"),             FIELD_STRING,      TRAIT_IDENTITY, TEXT_ANY,   "..rrrr..", NULL, "repository"},
+	{NAME("branch"),                 FIELD_STRING,      TRAIT_IDENTITY, TEXT_ANY,   "..rrrr..", NULL, "branch"},
+	{NAME("project_sub_path"),       FIELD_STRING,      TRAIT_IDENTITY, TEXT_ANY,   "..rrrr..", NULL, "projectSubPath"},
+	{NAME("host_domain"),            FIELD_STRING,      TRAIT_HOST,     TEXT_HOST,  "..ooo...", NULL, NULL},
+	{NAME("hideRefreshButton"),      FIELD_BOOLEAN,     TRAIT_NONE,     TEXT_ANY,   "......or", NULL, NULL},
+	{NAME("manifest"),               FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   ".......r", NULL, NULL},
 };
 /* *INDENT-ON* */
 

@@ -46,12 +46,22 @@ typedef enum FieldTrait
 	TRAIT_IDENTITY				/* shown in the summary */
 } FieldTrait;
 
+/* what a string is, which says what may be in it */
+typedef enum FieldText
+{
+	TEXT_ANY,
+	TEXT_TOKEN,
+	TEXT_USER,
+	TEXT_HOST					/* or a URL */
+} FieldText;
+
 typedef struct Field
 {
 	const char *name;
 	int			name_len;
 	FieldType	type;
 	FieldTrait	trait;
+	FieldText	text;			/* of FIELD_STRING */
 	const char *presence;		/* a letter for each variant: see variants.c */
 	const char *const *allowed; /* NULL-terminated enum, or NULL for any */
 	const char *summary_key;	/* for TRAIT_IDENTITY */

@@ -66,12 +66,64 @@ SELECT * FROM validate_dbt_connection('{"type": "dbt", "environment": [
 	7, {}, {"key": 1, "value": 2}, {"key": "A"}, {"value": "v"}, {"key": null, "value": null}]}');
 SELECT key, v.path, v.message
 FROM unnest('{1A,A-B,A B,Ä,"A
-",LIGHTDASH_DBT_PROFILE_VAR_X,DYLD_,GIT_CONFIG_COUNT,GIT_ASKPASS,GIT_SSH,GIT_SSH_COMMAND,
-	LD_AUDIT,LD_LIBRARY_PATH,LD_PRELOAD,NODE_OPTIONS,NODE_PATH,PATH,PERL5OPT,PYTHONHOME,PYTHONPATH,RUBYOPT,
-	SHELL,SSH_ASKPASS,path,PATHS,GIT_CONFIG,DYLD,LD_}'::text[]) WITH ORDINALITY k (key, n)
+"}'::text[]) WITH ORDINALITY k (key, n)
 LEFT JOIN LATERAL validate_dbt_connection(jsonb_build_object('type', 'dbt', 'environment',
 	jsonb_build_array(jsonb_build_object('key', key, 'value', '')))) v ON true
 ORDER BY n;
+-- refused names, and such as begin with a refused prefix
+CREATE FUNCTION refusal(key text) RETURNS text LANGUAGE sql AS $$
+	SELECT message FROM validate_dbt_connection(jsonb_build_object('type', 'dbt', 'environment',
+		jsonb_build_array(jsonb_build_object('key', key, 'value', '')))) WHERE path = 'dbtConnection.environment[0].key' $$;
+CREATE TEMP TABLE refused AS SELECT * FROM (VALUES ('prefix', '{LIGHTDASH_DBT_PROFILE_VAR_,LD_,DYLD_,GIT_,SSH_,PYTHON,PIP_,UV_,CONDA_,
+	VIRTUAL_ENV,NODE_,NPM_CONFIG_,npm_config_,PERL5,PERLLIB,RUBY,GEM_,BUNDLE_,JAVA_TOOL_OPTIONS,_JAVA_OPTIONS,BASH_,XDG_,GLIBC_,
+	GCONV_,MALLOC_}'::text[]), ('name', '{PATH,HOME,SHELL,IFS,CDPATH,PS4,PROMPT_COMMAND,TMPDIR,TMP,TEMP,LOCPATH,NLSPATH,HOSTALIASES,
+	RES_OPTIONS,RESOLV_HOST_CONF,EDITOR,VISUAL,PAGER,LESSOPEN,LESSCLOSE,HTTP_PROXY,HTTPS_PROXY,ALL_PROXY,NO_PROXY,http_proxy,
+	https_proxy,all_proxy,no_proxy,SSL_CERT_FILE,SSL_CERT_DIR,REQUESTS_CA_BUNDLE,CURL_CA_BUNDLE,CURL_HOME,OPENSSL_CONF,
+	OPENSSL_ENGINES,OPENSSL_MODULES,DBT_PROFILES_DIR,DBT_PROJECT_DIR,DBT_TARGET_PATH,DBT_LOG_PATH,DBT_PACKAGES_INSTALL_PATH}')) r (kind, keys);
+SELECT kind, count(*), refusal(key) AS itself, refusal(key || 'X') AS with_x, refusal('X' || key) AS after_x
+FROM refused, unnest(keys) key GROUP BY kind, itself, with_x, after_x;
+SELECT string_agg(key, ' ' ORDER BY key COLLATE "C") AS pass_without_their_last_letter
+FROM (SELECT left(key, -1) FROM refused, unnest(keys) key WHERE kind = 'prefix') k (key) WHERE refusal(key) IS NULL;
+SELECT count(*) AS pass FROM unnest('{ENV,DBT_SCHEMA,DBT_ENV_SECRET_PATH,DBT_ENV_CUSTOM_ENV_HOME,GITHUB_TOKEN,PIPELINE,LDAP_HOST,HOMEPAGE,
+	path,home,git_dir,Path,PS1}'::text[]) key WHERE refusal(key) IS NULL;
+DROP FUNCTION refusal;
+
+-- tokens, user names and hosts: what is pasted along
+CREATE TEMP TABLE pasted AS SELECT * FROM (VALUES
+	(1, 'empty', ''), (2, 'plain', 'Tok-en_1.é'), (3, 'a blank inside', 'a b'), (4, 'a URL', 'https://x'), (5, 'a URL with a blank', 'https://x y'),
+	(6, 'a newline at the end', E'x\r\n'), (7, 'a tab inside', E'x\ty'), (8, 'delete', E'x\u007f'), (9, 'C1', E'x\u0085'),
+	(10, 'zero-width space', E'x\u200by'), (11, 'byte order mark', E'\ufeffx'), (12, 'right-to-left override', E'x\u202ey'),
+	(13, 'soft hyphen', E'x\u00ady'), (14, 'line separator', E'x\u2028y'), (15, 'tag', E'x\U000e0041'), (16, 'only blanks', '  '), (17, 'a blank before', ' x'),
+	(18, 'a blank after', 'x '), (19, 'a no-break space after', E'x\u00a0'), (20, 'an ideographic space before', E'\u3000x')) p (n, what, value);
+SELECT name, message, string_agg(what, ', ' ORDER BY n) AS sent
+FROM (VALUES ('dbt_cloud_ide', 'api_key'), ('dbt_cloud_ide', 'webhook_hmac_secret'), ('dbt_cloud_ide', 'discovery_api_endpoint'),
+	('github', 'personal_access_token'), ('bitbucket', 'username'), ('gitlab', 'host_domain'), ('github', 'branch')) f (type, name)
+JOIN least ON variant ->> 'type' = type CROSS JOIN pasted
+LEFT JOIN LATERAL validate_dbt_connection(variant || jsonb_build_object(name, value)) v ON path = 'dbtConnection.' || name
+GROUP BY name, message ORDER BY name COLLATE "C", min(n);
+
+-- numbers: what a double holds, in at most 400 digits
+SELECT n.x, v.* FROM unnest(ARRAY['0', '-0', '7', '-1.5e10', '1.7976931348623157e308', '-1.7976931348623157e308', '1.8e308', '-1e309', '1e131071',
+	'5e-324', '-5e-324', '4e-324', '1e-16383', '0e5', '0e-16383', '0.0']) WITH ORDINALITY n (x, n)
+LEFT JOIN LATERAL validate_dbt_connection(format('{"type": "none", "x": %s}', n.x)::jsonb) v ON true ORDER BY n.n;
+SELECT what, v.message IS NULL AS valid FROM (VALUES
+	('400 digits', '0.' || repeat('7', 399)), ('401 digits', '0.' || repeat('7', 400)), ('309 and 91', repeat('1', 309) || '.' || repeat('0', 91)),
+	('309 and 92', repeat('1', 309) || '.' || repeat('0', 92))) n (what, x)
+LEFT JOIN LATERAL validate_dbt_connection(format('{"type": "none", "x": %s}', n.x)::jsonb) v ON true;
+-- each with its path, where a name that isn't plain is JSON
+SELECT path FROM validate_dbt_connection('{"type": "none", "plain_1-a": 1e999, "a: b": [1, 1e999, [[], {"c\nd": 1e999}]], "": 1e999, "x.y": {"a[0]": 1e999},
+	"\"\\": 1e999, "\u200b\u007f\ud83e\udd8aä\udb40\udc41": 1e999, "environment": [{"key": "A", "value": "", "comment": 1e999}]}');
+SELECT path FROM validate_dbt_connection(jsonb_build_object('type', 'none', repeat('long', 20), 1e999, repeat('ü', 40), 1e999));
+SELECT path, message = 'must not be nested deeper than 1000 levels' AS too_deep
+FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('[7, ', 40) || '1e999, ' || repeat('[', 1000) || repeat(']', 1040) || '}')::jsonb);
+-- eighteen kilobytes that would be stored as hundreds of megabytes
+SELECT count(*) AS problems, max(message) FILTER (WHERE path = '...') AS last
+FROM validate_dbt_connection(('{"type": "none", "x": [' || repeat('9e131071,', 2000) || '0]}')::jsonb);
+
+-- what was encoded twice is told from what isn't JSON at all
+SELECT v.* FROM unnest(ARRAY['"{\"type\": \"none\"}"', '" [] "', '"{"', '{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "tags": "[\"a\"]"}',
+	'{"type": "dbt", "environment": "[{\"key\": \"A\", \"value\": \"\"}]"}', '{"type": "dbt", "environment": ["{\"key\": \"A\", \"value\": \"\"}", "A=1"]}']::jsonb[])
+	WITH ORDINALITY c (c, n), validate_dbt_connection(c) v ORDER BY n;
 
 -- names
 CREATE FUNCTION try(body jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -98,6 +150,9 @@ SELECT try(jsonb_build_object('name', 'x', 'dbtConnection', jsonb_build_object('
 -- a hundred are kept, the others counted
 SELECT v.* FROM validate_dbt_connection(jsonb_build_object('type', 'dbt', 'environment',
 	(SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 100000) i))) WITH ORDINALITY v (path, message, n) WHERE n >= 100;
+
+SELECT try('"{\"name\": \"x\", \"dbtConnection\": {\"type\": \"none\"}}"'), try('{"name": "x", "dbtConnection": "{\"type\": \"none\"}"}');
+SELECT update_project_dbt_source(:p, :p, (SELECT jsonb_object_agg('ignored ' || i, i) FROM generate_series(1, 12) i)) ->> 'name' AS name;
 
 -- no value from a connection in a message
 SELECT try('{"name": "x", "dbtConnection": {"type": "github", "authorization_method": "sesame", "personal_access_token": ["sesame"],

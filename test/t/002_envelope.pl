@@ -64,6 +64,18 @@ is(store(jose_encrypt($connection, header("$project/$source"))), 'false|"jose"',
 is($node->safe_psql('postgres', "SELECT project_dbt_connection('$project', '$source') ->> 'personal_access_token'"),
 	'by jose', 'whole');
 
+# what would be refused today, but was stored before, is kept
+store(jose_encrypt('{"type":"gitlab","personal_access_token":"before\n","repository":"r","branch":"b","project_sub_path":"/",
+	"x":1e999,"environment":[{"key":"GIT_DIR","value":"/tmp"}]}', header("$project/$source")));
+my $kept = '{"type": "gitlab", "repository": "r", "branch": "c", "project_sub_path": "/"}';
+$node->safe_psql('postgres', qq{SELECT update_project_dbt_source('$project', '$source', '{"dbtConnection": $kept}')});
+is($node->safe_psql('postgres', "SELECT c ->> 'branch', c ->> 'personal_access_token' = E'before\\n', c -> 'x' = '1e999'
+	FROM project_dbt_connection('$project', '$source') c"), 'c|t|t', 'an update keeps a secret that would be refused today');
+my (undef, undef, $refused) = $node->psql('postgres', qq{SELECT update_project_dbt_source('$project', '$source', '{"dbtConnection":
+	$kept}'::jsonb || '{"dbtConnection": {"type": "gitlab", "personal_access_token": "again\\n", "repository": "r", "branch": "c",
+	"project_sub_path": "/"}}')});
+like($refused, qr/dbtConnection\.personal_access_token: must not contain control or invisible characters/, 'and refuses it when it is sent');
+
 is(store(jose_encrypt($connection, header("$project/$project"))), 'true|null', 'for another row: refused');
 is(store(jose_encrypt($connection, header("$project/$source") . ', "zip": "DEF"')), 'true|null', 'compressed: refused');
 is(store(jose_encrypt($_->[1], header("$project/$source"))), 'true|null', "$_->[0]: refused")

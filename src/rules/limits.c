@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * limits.c
+ *		What keeps a small body from becoming something large.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "rules/limits.h"
+
+/* no number in the range of a double has more digits before the point */
+#define MAX_DOUBLE_DIGITS 309
+
+/* a number to compare with, which is read once in a session */
+typedef struct Bound
+{
+	const char *text;
+	Numeric		number;
+} Bound;
+
+static Bound zero = {"0", NULL};
+static Bound smallest = {"4.9e-324", NULL};
+static Bound largest = {"1.7976931348623158e308", NULL};
+
+static int
+Compare(Numeric number, Bound *bound)
+{
+	if (bound->number == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		bound->number = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(bound->text),
+															ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+		MemoryContextSwitchTo(caller);
+	}
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(number),
+											 NumericGetDatum(bound->number)));
+}
+
+static int
+CountDigits(Numeric number)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	int			digits = 0;
+
+	for (char *c = text; *c != '\0'; c++)
+	{
+		if (*c >= '0' && *c <= '9')
+			digits++;
+	}
+	pfree(text);
+	return digits;
+}
+
+/*
+ * Whether a number may be stored: what a double holds, or zero, in at most
+ * MAX_DIGITS digits.  Never prints a long one.
+ */
+bool
+NumberFits(Numeric number)
+{
+	int			scale = DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number)));
+	Numeric		size;
+	bool		fits;
+
+	if (scale > MAX_DIGITS)
+		return false;
+	size = DatumGetNumeric(DirectFunctionCall1(numeric_abs, NumericGetDatum(number)));
+	fits = Compare(size, &largest) <= 0 &&
+		(Compare(size, &smallest) >= 0 || Compare(size, &zero) == 0) &&
+		(scale + MAX_DOUBLE_DIGITS <= MAX_DIGITS || CountDigits(size) <= MAX_DIGITS);
+	pfree(size);
+	return fits;
+}
+
+/*
+ * The depth of a document, which is an object, and its numbers.
+ *
+ * steps has the way from its path to where the walk is; an element's index is
+ * that of the last one, and an object's step gets the name of each member.
+ */
+void
+ValidateLimits(Jsonb *document, const char *path, Problems *problems)
+{
+	JsonbIterator *it = JsonbIteratorInit(&document->root);
+	Path	   *steps = palloc((MAX_DEPTH + 1) * sizeof(Path));
+	int			depth = 0;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	steps[0] = PathFrom(path);
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+	{
+		Path	   *step = &steps[depth];
+
+		CHECK_FOR_INTERRUPTS();
+		switch (token)
+		{
+			case WJB_BEGIN_ARRAY:
+			case WJB_BEGIN_OBJECT:
+				if (step->name == NULL)
+					step->index++;
+				if (depth == MAX_DEPTH)
+				{
+					AddProblem(problems, path, TOO_DEEP);
+					return;
+				}
+				depth++;
+				steps[depth] = PathOfElement(step, -1);
+				break;
+			case WJB_END_ARRAY:
+			case WJB_END_OBJECT:
+				depth--;
+				break;
+			case WJB_KEY:
+				*step = PathOfMember(step->outer, value.val.string.val, value.val.string.len);
+				break;
+			case WJB_ELEM:
+				step->index++;
+				/* FALLTHROUGH */
+			default:			/* WJB_VALUE */
+				if (value.type == jbvNumeric && !NumberFits(value.val.numeric))
+					AddProblemAt(problems, step, NUMBER_OUT_OF_RANGE);
+		}
+	}
+	pfree(steps);
+}
