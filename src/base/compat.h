@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_database.h"
+#include "common/jsonapi.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
 #include "parser/parse_relation.h"
 #include "utils/rel.h"
 
@@ -45,6 +47,20 @@
 #else
 #define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
+
+/*
+ * A lexer for JSON in the database's encoding.  PostgreSQL 17 can put it into
+ * memory of the caller's.
+ */
+static inline JsonLexContext *
+LexJson(char *text)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, text, strlen(text), GetDatabaseEncoding(), false);
+#else
+	return makeJsonLexContextCstringLen(text, strlen(text), GetDatabaseEncoding(), false);
+#endif
+}
 
 /*
  * Let an executor state know one table, of which the given columns are updated.

@@ -202,7 +202,7 @@ JsonPushInteger(JsonbParseState **state, const char *key, int64 value)
 
 /*
  * Parse a terminated string, which is wiped and freed, in the database's
- * encoding.  NULL for what jsonb_in() refuses.
+ * encoding.  NULL for what jsonb_in() refuses, then with its SQLSTATE.
  *
  * It would report that with the text in the error's context, and the text may
  * be a key or a connection.  Only parsing happens inside the PG_TRY, which
@@ -211,7 +211,7 @@ JsonPushInteger(JsonbParseState **state, const char *key, int64 value)
  * parsing makes only the last stays.
  */
 static Jsonb *
-ParseJson(char *text)
+ParseJson(char *text, int *sqlerrcode)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext parsing = AllocSetContextCreate(caller, "dbt connection", ALLOCSET_DEFAULT_SIZES);
@@ -224,11 +224,13 @@ ParseJson(char *text)
 	}
 	PG_CATCH();
 	{
-		int			category = ERRCODE_TO_CATEGORY(geterrcode());
-
+		*sqlerrcode = geterrcode();
+		/* more elements than fit one allocation, which nobody expected */
+		if (*sqlerrcode == ERRCODE_INTERNAL_ERROR)
+			*sqlerrcode = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 		/* malformed, nested too deeply, too long a string */
-		if (category != ERRCODE_DATA_EXCEPTION &&
-			category != ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED))
+		if (ERRCODE_TO_CATEGORY(*sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(*sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED))
 			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		FlushErrorState();
@@ -251,11 +253,12 @@ ParseJson(char *text)
 }
 
 /*
- * The terminated string in the database's encoding, or NULL for what is not
- * text in UTF-8, or has characters that the database's encoding lacks.
+ * The terminated string in the database's encoding, or NULL with 22021 for what
+ * is not text in UTF-8, and 22P05 for characters that the database's encoding
+ * lacks.
  */
-static char *
-TextFromUtf8(const char *text, Size len)
+char *
+TextFromUtf8(const char *text, Size len, int *sqlerrcode)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *terminated;
@@ -263,7 +266,10 @@ TextFromUtf8(const char *text, Size len)
 
 	if (memchr(text, '\0', len) != NULL ||
 		!pg_verify_mbstr(PG_UTF8, text, len, true))
+	{
+		*sqlerrcode = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
 		return NULL;
+	}
 	terminated = MemoryContextAllocHuge(caller, len + 1);
 	memcpy(terminated, text, len);
 	terminated[len] = '\0';
@@ -276,7 +282,8 @@ TextFromUtf8(const char *text, Size len)
 	}
 	PG_CATCH();
 	{
-		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+		*sqlerrcode = geterrcode();
+		if (ERRCODE_TO_CATEGORY(*sqlerrcode) != ERRCODE_DATA_EXCEPTION)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		FlushErrorState();
@@ -294,14 +301,27 @@ TextFromUtf8(const char *text, Size len)
 /*
  * Parse JSON text in UTF-8, whatever the database's encoding is.
  *
- * Returns NULL for what is not JSON or can't be jsonb here.
+ * Returns NULL for what is not JSON or can't be jsonb here, and the SQLSTATE that
+ * says which: 54001 if it is nested too deeply, 54000 if it is too large, 22021
+ * if it is not UTF-8; the others of class 22 are PostgreSQL's.
+ */
+Jsonb *
+TryJsonFromUtf8(const char *text, Size len, int *sqlerrcode)
+{
+	char	   *server = TextFromUtf8(text, len, sqlerrcode);
+
+	return server == NULL ? NULL : ParseJson(server, sqlerrcode);
+}
+
+/*
+ * The same for who doesn't ask why.
  */
 Jsonb *
 JsonFromUtf8(const char *text, Size len)
 {
-	char	   *server = TextFromUtf8(text, len);
+	int			sqlerrcode;
 
-	return server == NULL ? NULL : ParseJson(server);
+	return TryJsonFromUtf8(text, len, &sqlerrcode);
 }
 
 /*
@@ -310,10 +330,11 @@ JsonFromUtf8(const char *text, Size len)
 Jsonb *
 JsonFromBytea(bytea *utf8)
 {
-	char	   *server = TextFromUtf8(VARDATA_ANY(utf8), VARSIZE_ANY_EXHDR(utf8));
+	int			sqlerrcode;
+	char	   *server = TextFromUtf8(VARDATA_ANY(utf8), VARSIZE_ANY_EXHDR(utf8), &sqlerrcode);
 
 	WipeBytea(utf8);
-	return server == NULL ? NULL : ParseJson(server);
+	return server == NULL ? NULL : ParseJson(server, &sqlerrcode);
 }
 
 /*

@@ -46,6 +46,8 @@ extern void JsonPushNull(JsonbParseState **state, const char *key);
 extern void JsonPushBool(JsonbParseState **state, const char *key, bool value);
 extern void JsonPushInteger(JsonbParseState **state, const char *key, int64 value);
 
+extern char *TextFromUtf8(const char *text, Size len, int *sqlerrcode);
+extern Jsonb *TryJsonFromUtf8(const char *text, Size len, int *sqlerrcode);
 extern Jsonb *JsonFromUtf8(const char *text, Size len);
 extern Jsonb *JsonFromBytea(bytea *utf8);
 extern bytea *JsonToBytea(Jsonb *json);

@@ -24,6 +24,7 @@
 #include "base/domain.h"
 #include "functions/http.h"
 #include "base/json.h"
+#include "rules/jsontext.h"
 #include "rules/problems.h"
 #include "functions/routes.h"
 
@@ -248,6 +249,23 @@ RunRoute(const Route *route, const Target *target, Jsonb *body,
 }
 
 /*
+ * The answer to a body that can't be jsonb, for the reason of that SQLSTATE.
+ */
+static Response
+Unparsable(const Request *request, int sqlerrcode)
+{
+	Problems	problems = NO_PROBLEMS;
+	bool		is_json;
+
+	if (sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+		return Failure(413, "PayloadTooLargeError", "the body is too large", NIL);
+	is_json = ExplainJsonText(request->body, request->body_len, sqlerrcode, &problems);
+	return Failure(400, "ParameterError",
+				   is_json ? "the body cannot be stored" : "the body is not valid JSON",
+				   ListProblems(problems));
+}
+
+/*
  * Answer a request, or return in *error what is no error of the API.
  */
 static Response
@@ -273,13 +291,15 @@ Answer(const Request *request, FunctionCallInfo caller, ErrorData **error)
 		return Failure(400, "ParameterError", "invalid path", ListProblems(target.problems));
 	if (route->takes_body)
 	{
+		int			sqlerrcode;
+
 		if (request->body == NULL || request->body_len == 0)
 			return BadRequest("a body is required", BODY_PATH, "is required");
 		if (request->body_len > (Size) http_body_limit * 1024)
 			return Failure(413, "PayloadTooLargeError", "the body is too large", NIL);
-		body = JsonFromUtf8(request->body, request->body_len);
+		body = TryJsonFromUtf8(request->body, request->body_len, &sqlerrcode);
 		if (body == NULL)
-			return BadRequest("the body is not valid JSON", BODY_PATH, "must be JSON");
+			return Unparsable(request, sqlerrcode);
 	}
 	response = RunRoute(route, &target, body, caller, error);
 	WipeJsonb(body);

@@ -76,7 +76,7 @@ NextCharacter(Characters *characters, pg_wchar *c)
 		*c = utf8_to_unicode(next);
 	else
 		*c = 0xFFFD;			/* stands for what Unicode can't tell */
-	characters->next += pg_mblen(characters->next);
+	characters->next += pg_encoding_mblen(GetDatabaseEncoding(), characters->next);
 	return true;
 }
 

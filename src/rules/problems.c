@@ -29,7 +29,7 @@
 Path
 PathFrom(const char *path)
 {
-	Path		start = {NULL, path, strlen(path), 0};
+	Path		start = {NULL, path, strlen(path), 0, false};
 
 	return start;
 }
@@ -37,7 +37,7 @@ PathFrom(const char *path)
 Path
 PathOfMember(const Path *outer, const char *name, int len)
 {
-	Path		member = {outer, name, len, 0};
+	Path		member = {outer, name, len, 0, false};
 
 	return member;
 }
@@ -45,17 +45,13 @@ PathOfMember(const Path *outer, const char *name, int len)
 Path
 PathOfElement(const Path *outer, int index)
 {
-	Path		element = {outer, NULL, 0, index};
+	Path		element = {outer, NULL, 0, index, false};
 
 	return element;
 }
 
-/*
- * Append a name that the caller made up: as it is if that is plain, otherwise
- * as a JSON string, in which nothing is invisible.  A long one is clipped.
- */
-void
-AppendName(StringInfo buf, const char *name, int len)
+static void
+WriteName(StringInfo buf, const char *name, int len, bool escaped)
 {
 	int			clipped = pg_mbcliplen(name, len, MAX_NAME_LEN);
 	Characters	characters = {name, name + clipped};
@@ -72,7 +68,7 @@ AppendName(StringInfo buf, const char *name, int len)
 		appendStringInfoChar(buf, '"');
 		for (const char *from = name; NextCharacter(&characters, &c); from = characters.next)
 		{
-			if (c == '"' || c == '\\')
+			if (!escaped && (c == '"' || c == '\\'))
 				appendStringInfo(buf, "\\%c", (char) c);
 			else if (!IsControl(c) && !IsInvisible(c))
 				appendBinaryStringInfo(buf, from, characters.next - from);
@@ -87,6 +83,16 @@ AppendName(StringInfo buf, const char *name, int len)
 	}
 	if (clipped < len)
 		appendStringInfoString(buf, ELLIPSIS);
+}
+
+/*
+ * Append a name that the caller made up: as it is if that is plain, otherwise
+ * as a JSON string, in which nothing is invisible.  A long one is clipped.
+ */
+void
+AppendName(StringInfo buf, const char *name, int len)
+{
+	WriteName(buf, name, len, false);
 }
 
 /*
@@ -114,7 +120,7 @@ WritePath(const Path *path)
 		{
 			if (buf.len > 0)
 				appendStringInfoChar(&buf, '.');
-			AppendName(&buf, step->name, step->len);
+			WriteName(&buf, step->name, step->len, step->escaped);
 		}
 	}
 	if (depth > MAX_PATH_NAMES)

@@ -24,6 +24,7 @@ typedef struct Path
 	const char *name;			/* of a member, or NULL for an element */
 	int			len;			/* of the name */
 	int			index;			/* of an element */
+	bool		escaped;		/* the name is as JSON text has it */
 } Path;
 
 typedef struct Problem

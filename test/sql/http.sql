@@ -40,6 +40,21 @@ SELECT * FROM http_request('POST', :'sources');
 SELECT sent, status, body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['', ' ', '{', '{"name": "sesame"', '{"name": "\u0000"}', '{"name": "\ud800"}', 'sesame', '{"a": 1}{}', E'\u00a0{}',
 	'[]', '"x"', 'null']) WITH ORDINALITY AS t (sent, n), http_request('POST', :'sources', sent) ORDER BY n;
 SELECT * FROM http_request('POST', :'sources', repeat('[', 100000));
+-- what is JSON and can't be jsonb is named, each with its path
+SELECT status, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->> 'message' AS problem FROM http_request('PATCH', :'sources' || '/' || :p,
+	'{"name": "\u0000", "dbtConnection": {"type": "none", "x": [1e999999, 1, -1e-999999, {"a: b": "\udc00\ud800", "c": "\ud83e\udd8a\ud83e"}, []],
+	"y": "\ud83e\udd8a \\u0000 \\\\ud800", "z\ud800": 1.5e3, "environment": [{"key": "A", "value": "\u0001\u0000"}]}}'),
+	jsonb_array_elements(body #> '{error,data}') p;
+SELECT sent, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->> 'message' AS problem
+FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}']) WITH ORDINALITY t (sent, n), http_request('POST', :'sources', sent),
+	jsonb_array_elements(body #> '{error,data}') p ORDER BY n;
+SELECT count(*), body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['{"a" 1}', '{"a":}', '{"a":1,}', '{"a":1]',
+	'{,}', '{1:1}', '{"a":1 "b"}', '{"a","b"}', '{"a"', '[1,]', '[1 2]', '[,1]', '[1}', '[', ']', '}', ',', ':', '1 2', '{}{}', '[]]', 'tru', '01', '1e', '"\u00zz"', '"', E'"\t"']) sent,
+	http_request('POST', :'sources', sent) GROUP BY message, data;
+SELECT body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM http_request('POST', :'sources', '[1e999999, "\u0000", tru');
+SELECT body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM http_request('POST', :'sources', '["\u0000", ' || repeat('[', 5000));
+SELECT status, jsonb_array_length(body #> '{error,data}') AS problems, body #>> '{error,data,0,path}' AS first FROM unnest(ARRAY['', '\u0000']) x,
+	http_request('POST', :'sources', '{"name": "x' || x || '", "dbtConnection": {"type": "none", "x": [' || repeat('9e131071,', 2000) || '1e999999]}}');
 SELECT status, jsonb_pretty(body) FROM http_request('POST', :'sources', '{"name": "", "dbtConnection": {"type": "gitlab", "branch": 7,
 	"personal_access_token": "sesame", "environment": [{"key": "PATH", "value": "/tmp"}]}}');
 SELECT status, jsonb_array_length(body #> '{error,data}') AS problems, body #> '{error,data,100}' AS last FROM http_request('POST', :'sources',

@@ -67,6 +67,12 @@ my $latin = $node->safe_psql('latin', "SET client_encoding = 'UTF8'; CREATE EXTE
 	SELECT project_dbt_connection('$project', '$project') ->> 'target' = U&'Gr\\00FC\\00DFe';
 	SELECT dbt_connection FROM project_dbt_sources");
 like($latin, qr/^dbt\nt\neyJ/, 'a LATIN1 database');
+is($node->safe_psql('latin', "SET client_encoding = 'UTF8';
+		SELECT body #> '{error,data,0}' FROM unnest(ARRAY['{\"name\": \"\\u20ac\"}', '{\"\xc3\xbc\": 1e999999}']) sent,
+			http_request('POST', '/api/v1/projects/$project/dbt-sources', sent)"),
+	qq({"path": "body", "message": "must not have characters that the encoding of the database lacks"}\n)
+	  . qq({"path": "\\"\xc3\xbc\\"", "message": "must be a number in the range of a double (5e-324 to 1.8e308), of at most 400 digits"}),
+	'which says what it cannot hold');
 my ($envelope) = $latin =~ /(eyJ\S+)/;
 is($node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
 		INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');

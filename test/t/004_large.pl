@@ -51,6 +51,15 @@ $node->psql('postgres', "SELECT set_project_dbt_connection('$project', jsonb_bui
 		'hideRefreshButton', true, 'manifest', repeat(chr(1), 200 * 1024 * 1024)))",
 	stderr => \$stderr, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 like($stderr, qr/54000: dbtConnection is too large to be stored/, 'past the limits: a clear error');
+# which releases of PostgreSQL take for a document is their matter
+like($node->safe_psql('postgres', "SELECT status FROM http_request('POST', '/api/v1/projects/$project/dbt-sources',
+		'[' || repeat('0,', 1 << 24) || '0]')"), qr/^4(00|13)$/, 'over HTTP, too: more elements than fit one allocation');
+
+$node->psql('postgres', "CREATE TEMP TABLE b AS SELECT jsonb_build_object('name', 'x', 'dbtConnection', jsonb_build_object('type', 'dbt',
+		'environment', ('[' || repeat('{},', 1999999) || '{}]')::jsonb)) AS b;
+	SET statement_timeout = 1;
+	SELECT create_project_dbt_source('$project', b) FROM b", stderr => \$stderr);
+like($stderr, qr/canceling statement due to statement timeout/, 'four million problems can be canceled');
 
 $node->stop;
 done_testing();
