@@ -16,9 +16,9 @@
 /* a body can have millions; whoever reads the error needs the first ones */
 #define MAX_KEPT 100
 
-/* of a name, in bytes, and of a path, in names */
+/* where a name is clipped, and after which a path has no more names; in bytes */
 #define MAX_NAME_LEN 63
-#define MAX_PATH_NAMES 32
+#define MAX_PATH_LEN 200
 
 /* stands for the path of what is only counted, and the rest of a clipped one */
 #define ELLIPSIS "..."
@@ -96,23 +96,25 @@ AppendName(StringInfo buf, const char *name, int len)
 }
 
 /*
- * A path as it is shown, up to so many names from where it begins.
+ * A path as it is shown, from where it begins up to where it gets long.
  */
 static char *
 WritePath(const Path *path)
 {
 	const Path *step = path;
 	int			depth = 0;
+	int			written = 0;
 	StringInfoData buf;
 
 	for (; step->outer != NULL; step = step->outer)
 		depth++;
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, step->name);
-	for (int i = 1; i <= Min(depth, MAX_PATH_NAMES); i++)
+	while (written < depth && buf.len < MAX_PATH_LEN)
 	{
 		step = path;
-		for (int inner = depth; inner > i; inner--)
+		written++;
+		for (int inner = depth; inner > written; inner--)
 			step = step->outer;
 		if (step->name == NULL)
 			appendStringInfo(&buf, "[%d]", step->index);
@@ -123,7 +125,7 @@ WritePath(const Path *path)
 			WriteName(&buf, step->name, step->len, step->escaped);
 		}
 	}
-	if (depth > MAX_PATH_NAMES)
+	if (written < depth)
 		appendStringInfoString(&buf, ELLIPSIS);
 	return buf.data;
 }

@@ -51,6 +51,19 @@ FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}']) WITH ORDINA
 SELECT count(*), body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['{"a" 1}', '{"a":}', '{"a":1,}', '{"a":1]',
 	'{,}', '{1:1}', '{"a":1 "b"}', '{"a","b"}', '{"a"', '[1,]', '[1 2]', '[,1]', '[1}', '[', ']', '}', ',', ':', '1 2', '{}{}', '[]]', 'tru', '01', '1e', '"\u00zz"', '"', E'"\t"']) sent,
 	http_request('POST', :'sources', sent) GROUP BY message, data;
+-- what isn't valid JSON is what PostgreSQL's json refuses
+CREATE FUNCTION is_json(sent text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+	RETURN sent::json IS NOT NULL;
+EXCEPTION WHEN invalid_text_representation THEN
+	RETURN false;
+END $$;
+SET client_min_messages = warning;
+WITH RECURSIVE texts (sent, tokens) AS (SELECT '', 0 UNION ALL SELECT sent || token, tokens + 1 FROM texts,
+	unnest(ARRAY['[', ']', ',', '{"a":', '}', '"\u0000"', '1e999999']) token WHERE tokens < 5)
+SELECT is_json(sent), body #>> '{error,message}' AS message, count(*) FROM texts, http_request('POST', :'sources', sent)
+WHERE tokens > 0 GROUP BY 1, 2 ORDER BY 1, 2;
+RESET client_min_messages;
+DROP FUNCTION is_json;
 SELECT body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM http_request('POST', :'sources', '[1e999999, "\u0000", tru');
 SELECT body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM http_request('POST', :'sources', '["\u0000", ' || repeat('[', 5000));
 SELECT status, jsonb_array_length(body #> '{error,data}') AS problems, body #>> '{error,data,0,path}' AS first FROM unnest(ARRAY['', '\u0000']) x,

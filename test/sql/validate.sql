@@ -115,7 +115,10 @@ SELECT path FROM validate_dbt_connection('{"type": "none", "plain_1-a": 1e999, "
 	"\"\\": 1e999, "\u200b\u007f\ud83e\udd8aä\udb40\udc41": 1e999, "environment": [{"key": "A", "value": "", "comment": 1e999}]}');
 SELECT path FROM validate_dbt_connection(jsonb_build_object('type', 'none', repeat('long', 20), 1e999, repeat('ü', 40), 1e999));
 SELECT path, message = 'must not be nested deeper than 1000 levels' AS too_deep
-FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('[7, ', 40) || '1e999, ' || repeat('[', 1000) || repeat(']', 1040) || '}')::jsonb);
+FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('[7, ', 70) || '1e999, ' || repeat('[', 1000) || repeat(']', 1070) || '}')::jsonb);
+-- a short body, whose paths would be long
+SELECT count(*), max(length(path)) FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('{"' || repeat('\u0001', 100) || '": ', 900) ||
+	'[' || repeat('1e999,', 200) || '0]' || repeat('}', 901))::jsonb);
 -- eighteen kilobytes that would be stored as hundreds of megabytes
 SELECT count(*) AS problems, max(message) FILTER (WHERE path = '...') AS last
 FROM validate_dbt_connection(('{"type": "none", "x": [' || repeat('9e131071,', 2000) || '0]}')::jsonb);
