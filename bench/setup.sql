@@ -1,5 +1,7 @@
 -- What is measured, and what it is measured against.
 CREATE EXTENSION dbt_sources CASCADE;
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 SELECT rotate_encryption_key();
 
 -- project n and its source have uuids that end in n

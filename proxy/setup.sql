@@ -12,11 +12,11 @@ ALTER ROLE authenticator SET statement_timeout = '60s';
 
 -- who sees a project, and who changes its sources, by the claims of the token
 GRANT USAGE ON SCHEMA dbt TO web_user;
-GRANT SELECT, UPDATE (name) ON dbt.projects TO web_user;
-ALTER TABLE dbt.projects ENABLE ROW LEVEL SECURITY;
-CREATE POLICY claims_view ON dbt.projects FOR SELECT TO web_user
+GRANT SELECT, UPDATE (name) ON public.projects TO web_user;
+ALTER TABLE public.projects ENABLE ROW LEVEL SECURITY;
+CREATE POLICY claims_view ON public.projects FOR SELECT TO web_user
   USING (nullif(current_setting('request.jwt.claims', true), '')::jsonb
          -> 'projects' ? project_uuid::text);
-CREATE POLICY claims_manage ON dbt.projects FOR UPDATE TO web_user
+CREATE POLICY claims_manage ON public.projects FOR UPDATE TO web_user
   USING (nullif(current_setting('request.jwt.claims', true), '')::jsonb
          -> 'manages' ? project_uuid::text);

@@ -1,59 +1,13 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION dbt_sources CASCADE" to load this file. \quit
 
--- tables
+-- functions only: the tables belong to users, see enable_dbt_sources();
+-- none is STRICT, so that a NULL argument is an error instead of a silent NULL
 
-CREATE TABLE @extschema@.projects (
-	project_uuid uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
-	name text NOT NULL,
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
-);
-
-CREATE TABLE @extschema@.project_dbt_sources (
-	project_uuid uuid NOT NULL
-		REFERENCES @extschema@.projects ON DELETE CASCADE,
-	project_dbt_source_uuid uuid NOT NULL,
-	name text NOT NULL,
-	is_primary boolean NOT NULL
-		GENERATED ALWAYS AS (project_uuid OPERATOR(pg_catalog.=) project_dbt_source_uuid) STORED,
-	precedence integer NOT NULL,
-	dbt_connection_type text,
-	dbt_connection text,
-	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-	PRIMARY KEY (project_uuid, project_dbt_source_uuid),
-	UNIQUE (project_uuid, name)
-);
-
--- ciphertext does not compress, so don't try
-ALTER TABLE @extschema@.project_dbt_sources
-	ALTER COLUMN dbt_connection SET STORAGE EXTERNAL;
-
-COMMENT ON TABLE @extschema@.projects IS
-	'projects; the rights on its rows decide who may view and manage their dbt sources';
-COMMENT ON COLUMN @extschema@.projects.project_uuid IS 'identifies the project';
-COMMENT ON COLUMN @extschema@.projects.name IS 'what the application calls the project';
-COMMENT ON COLUMN @extschema@.projects.created_at IS 'when the project was added';
-
-COMMENT ON TABLE @extschema@.project_dbt_sources IS
-	'dbt sources of projects with their encrypted connections; use the functions, not the table';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.project_uuid IS 'the project that the source belongs to';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.project_dbt_source_uuid IS
-	'identifies the source; the primary source has the uuid of its project';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.name IS 'name of the source, unique in its project';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.is_primary IS 'whether this is the project''s own connection';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.precedence IS 'order among the sources; 0 is the primary one';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.dbt_connection_type IS
-	'type of the connection, for statistics; the encrypted connection is what counts';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.dbt_connection IS
-	'the connection as JSON Web Encryption (RFC 7516), bound to this row';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.created_at IS 'when the source was added';
-COMMENT ON COLUMN @extschema@.project_dbt_sources.updated_at IS 'when its name or connection was last changed';
-
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.projects', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.project_dbt_sources', '');
-
--- functions; none is STRICT, so that a NULL argument is an error instead of a silent NULL
+CREATE FUNCTION @extschema@.enable_dbt_sources(projects regclass, project_uuid name DEFAULT NULL) RETURNS regclass
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.enable_dbt_sources(regclass, name) IS
+	'make the table of dbt sources for the projects of a table; returns it';
 
 CREATE FUNCTION @extschema@.update_project_dbt_source(project uuid, source uuid, body jsonb) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;

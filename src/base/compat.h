@@ -12,10 +12,7 @@
 
 #include "catalog/pg_database.h"
 #include "common/jsonapi.h"
-#include "executor/executor.h"
 #include "mb/pg_wchar.h"
-#include "parser/parse_relation.h"
-#include "utils/rel.h"
 
 /*
  * PostgreSQL 16 hides what a library doesn't mark as exported.  So do we before
@@ -41,13 +38,6 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* PostgreSQL 18 asks whether a deferrable primary key will do. */
-#if PG_VERSION_NUM >= 180000
-#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel, false)
-#else
-#define PrimaryKeyIndex(rel) RelationGetPrimaryKeyIndex(rel)
-#endif
-
 /*
  * A lexer for JSON in the database's encoding.  PostgreSQL 17 can put it into
  * memory of the caller's.
@@ -59,37 +49,6 @@ LexJson(char *text)
 	return makeJsonLexContextCstringLen(NULL, text, strlen(text), GetDatabaseEncoding(), false);
 #else
 	return makeJsonLexContextCstringLen(text, strlen(text), GetDatabaseEncoding(), false);
-#endif
-}
-
-/*
- * Let an executor state know one table, of which the given columns are updated.
- * PostgreSQL 16 has these with the permissions, and not with the table; 18 asks
- * which tables were not pruned.
- */
-static inline void
-InitRangeTable(EState *estate, Relation rel, Bitmapset *updated)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-#if PG_VERSION_NUM >= 160000
-	List	   *perminfos = NIL;
-#endif
-
-	rte->rtekind = RTE_RELATION;
-	rte->relid = RelationGetRelid(rel);
-	rte->relkind = rel->rd_rel->relkind;
-	rte->rellockmode = RowExclusiveLock;
-#if PG_VERSION_NUM >= 160000
-	addRTEPermissionInfo(&perminfos, rte)->updatedCols = updated;
-#else
-	rte->updatedCols = updated;
-#endif
-#if PG_VERSION_NUM >= 180000
-	ExecInitRangeTable(estate, list_make1(rte), perminfos, bms_make_singleton(1));
-#elif PG_VERSION_NUM >= 160000
-	ExecInitRangeTable(estate, list_make1(rte), perminfos);
-#else
-	ExecInitRangeTable(estate, list_make1(rte));
 #endif
 }
 

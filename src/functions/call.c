@@ -17,7 +17,7 @@
 
 #include "functions/call.h"
 #include "base/domain.h"
-#include "storage/statements.h"
+#include "storage/tables.h"
 
 /*
  * Call a function so that nobody quotes the statement that called it, which may
@@ -72,14 +72,31 @@ RequireArguments(FunctionCallInfo fcinfo, const char *const *argnames, int count
 }
 
 /*
- * No argument may be NULL; and the extension is in the schema of the function
- * that was called.
+ * The schema that the extension is in: that of the function that was called.
+ *
+ * Errors: 42883 if that was dropped after the statement had been parsed.
+ */
+Oid
+CalledSchema(FunctionCallInfo fcinfo)
+{
+	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+
+	if (!OidIsValid(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", fcinfo->flinfo->fn_oid)));
+	return schema;
+}
+
+/*
+ * No argument may be NULL; and the tables are in the schema of the function that
+ * was called.
  */
 void
 BeginCall(FunctionCallInfo fcinfo, const char *const *argnames)
 {
 	RequireArguments(fcinfo, argnames, PG_NARGS());
-	UseSchema(get_func_namespace(fcinfo->flinfo->fn_oid));
+	UseSchema(CalledSchema(fcinfo));
 }
 
 /*

@@ -35,6 +35,7 @@ extern Datum CallSilently(FunctionCallInfo fcinfo, PGFunction function,
 						  const char *statement);
 extern void RequireArguments(FunctionCallInfo fcinfo, const char *const *argnames,
 							 int count);
+extern Oid	CalledSchema(FunctionCallInfo fcinfo);
 extern void BeginCall(FunctionCallInfo fcinfo, const char *const *argnames);
 extern void RequireSuperuser(const char *action);
 extern void ParameterError(const char *message);

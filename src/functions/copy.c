@@ -21,6 +21,7 @@
 typedef struct Copy
 {
 	const pg_uuid_t *target;
+	int32		precedence;		/* of the last one in the target */
 	int			copied;
 } Copy;
 
@@ -35,8 +36,9 @@ CopySource(Source *source, void *arg)
 	target.project = *copy->target;
 	target.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	target.name = source->name;
+	target.precedence = NextPrecedence(copy->precedence);
 	target.envelope = ResealConnection(connection, &target);
-	InsertSource(&target, type);
+	copy->precedence = InsertSource(&target, type)->precedence;
 	copy->copied++;
 }
 
@@ -67,7 +69,8 @@ SILENT_FUNCTION(copy_project_dbt_sources)
 	if (SameUuid(source_project, copy.target))
 		ParameterError("source_project and target_project must not be the same");
 
-	(void) LockPrimarySource(copy.target);
+	LockForCreation(copy.target);
+	copy.precedence = LastPrecedence(copy.target);
 	ForEachAdditionalSource(source_project, CopySource, &copy);
 	PG_RETURN_INT32(copy.copied);
 }

@@ -27,8 +27,6 @@
 #include "base/compat.h"
 #include "functions/databases.h"
 #include "base/domain.h"
-#include "storage/extension.h"
-#include "storage/statements.h"
 #include "functions/usage.h"
 
 /* what a worker is asked, and its answer */
@@ -121,8 +119,8 @@ StartWorkerAndWait(dsm_segment *segment, const char *name)
 }
 
 /*
- * The connections of a database that need a key, counted by a worker; none if
- * the extension isn't installed there.
+ * The connections of a database that need a key, counted by a worker, be the
+ * extension installed there or not: its table may still be.
  */
 static KeyUse
 AskDatabase(const Database *database, const char *kid)
@@ -210,7 +208,6 @@ dbt_sources_worker_main(Datum main_arg)
 {
 	dsm_segment *segment;
 	Inquiry    *inquiry;
-	Oid			schema;
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
@@ -224,13 +221,7 @@ dbt_sources_worker_main(Datum main_arg)
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	schema = ExtensionSchema("dbt_sources", true);
-	memset(&inquiry->use, 0, sizeof(inquiry->use));
-	if (OidIsValid(schema))
-	{
-		UseSchema(schema);
-		inquiry->use = CountConnections(inquiry->kid);
-	}
+	inquiry->use = CountConnections(inquiry->kid);
 	inquiry->answered = true;
 	PopActiveSnapshot();
 	CommitTransactionCommand();

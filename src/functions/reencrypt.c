@@ -76,13 +76,23 @@ MoveSource(Source *source, void *arg)
 	batch->seen++;
 	batch->last = key;
 	if (envelope == NULL)
-		ReportFailure(batch, source, why);
-	else if (ReencryptSource(source, envelope))
-		batch->moved++;
-	else if (!batch->skipped)
 	{
-		batch->skipped = true;
-		batch->first_skipped = key;
+		ReportFailure(batch, source, why);
+		return;
+	}
+	switch (ReencryptSource(source, envelope))
+	{
+		case REENCRYPTED:
+			batch->moved++;
+			break;
+		case REENCRYPTION_REFUSED:
+			ReportFailure(batch, source, "A trigger or a rule of the table kept it from being stored.");
+			break;
+		case REENCRYPTION_SKIPPED:
+			if (!batch->skipped)
+				batch->first_skipped = key;
+			batch->skipped = true;
+			break;
 	}
 }
 
@@ -128,7 +138,7 @@ WaitAndMove(const SourceKey *key, Batch *batch)
 	if (source == NULL || source->envelope == NULL)
 		return;
 	envelope = ResealSource(source, &why);
-	if (envelope != NULL && ReencryptSource(source, envelope))
+	if (envelope != NULL && ReencryptSource(source, envelope) == REENCRYPTED)
 		batch->moved++;
 }
 
@@ -181,8 +191,8 @@ SILENT_FUNCTION(reencrypt_dbt_connections)
 	resume_after = batch.last;
 	if (batch.failed > 0)
 		ereport(WARNING,
-				(errmsg_plural("%d connection cannot be decrypted and was left as it is",
-							   "%d connections cannot be decrypted and were left as they are",
+				(errmsg_plural("%d connection was not re-encrypted and left as it is",
+							   "%d connections were not re-encrypted and left as they are",
 							   batch.failed, batch.failed),
 				 errdetail_internal("%s%s", batch.report.data,
 									batch.failed > MAX_REPORTED ? "\n..." : ""),

@@ -121,41 +121,79 @@ ParseBody(Jsonb *body, Problems *problems)
 }
 
 /*
- * Give a locked source a new connection: keep what views withhold, validate,
- * encrypt, store.  Returns the summary.
+ * The summary of a source as it is stored.
  */
 static Jsonb *
-ReplaceConnection(Source *source, Jsonb *sent, Problems problems)
+SummarizeStored(Source *source)
+{
+	Jsonb	   *connection = StoredConnection(source);
+	Jsonb	   *summary = MakeSummary(source, connection);
+
+	WipeJsonb(connection);
+	return summary;
+}
+
+/*
+ * The summary of a source that was written with a connection: of what is stored,
+ * should something of the table have changed that.
+ */
+static Jsonb *
+SummarizeWritten(Source *stored, Jsonb *connection)
+{
+	return stored->envelope == NULL ? MakeSummary(stored, connection) : SummarizeStored(stored);
+}
+
+/*
+ * Replace a connection without a look at the stored one, whose header tells that
+ * nothing of it would be kept.  Returns NULL if it doesn't, or if there is
+ * something wrong.
+ */
+static Jsonb *
+ReplaceUnseen(Source *source, Jsonb *sent, const ConnectionFields *fields)
+{
+	Problems	problems = NO_PROBLEMS;
+	Source	   *stored;
+
+	if (!SendsSecrets(fields))
+		return NULL;
+	ValidateSent(sent, fields, &problems);
+	ValidateConnection(sent, fields, &problems);
+	if (problems.count > 0)
+		return NULL;
+	source->envelope = SealConnection(JsonToBytea(sent), fields->only_known, source);
+	stored = ReplaceWholly(source, variant_names[fields->variant], KnownPrefix(source));
+	return stored == NULL ? NULL : SummarizeWritten(stored, sent);
+}
+
+/*
+ * Give a locked source, of which locked is the row, a new connection: keep what
+ * views withhold, validate, encrypt, store.  Returns the summary.
+ */
+static Jsonb *
+ReplaceConnection(Source *source, Source *locked, Jsonb *sent, ConnectionFields *fields,
+				  Problems problems)
 {
 	Jsonb	   *stored = NULL;
 	Jsonb	   *merged = sent;
-	Jsonb	   *summary = NULL;
-	bytea	   *plaintext = NULL;
-	ConnectionFields fields;
+	Jsonb	   *summary;
 
-	ReadFields(sent, &fields);
-	ValidateSent(sent, &fields, &problems);
+	ValidateSent(sent, fields, &problems);
 	/* decrypt only what may have to be kept in part */
-	if (!SendsSecrets(&fields) || !StoredHasOnlyKnown(source))
-		stored = StoredConnection(source);
+	if (!SendsSecrets(fields) || !StoredHasOnlyKnown(locked))
+		stored = StoredConnection(locked);
 	if (stored != NULL)
 	{
-		merged = KeepWithheld(sent, &fields, stored, &problems);
-		ReadFields(merged, &fields);
+		merged = KeepWithheld(sent, fields, stored, &problems);
+		ReadFields(merged, fields);
 	}
 	WipeJsonb(stored);
-	ValidateConnection(merged, &fields, &problems);
-	if (problems.count == 0)
-	{
-		summary = MakeSummary(source, merged);
-		plaintext = JsonToBytea(merged);
-	}
-	if (merged != sent)
-		WipeJsonb(merged);
+	ValidateConnection(merged, fields, &problems);
 	RaiseProblems(problems);
 
-	source->envelope = SealConnection(plaintext, fields.only_known, source);
-	ReplaceSource(source, variant_names[fields.variant]);
+	source->envelope = SealConnection(JsonToBytea(merged), fields->only_known, source);
+	summary = SummarizeWritten(ReplaceSource(source, variant_names[fields->variant]), merged);
+	if (merged != sent)
+		WipeJsonb(merged);
 	return summary;
 }
 
@@ -167,27 +205,24 @@ static Jsonb *
 ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
 				 Jsonb *sent, Problems problems)
 {
-	Source	   *source = LockSource(project, uuid);
+	Source		source = {0};
+	Source	   *locked;
+	Jsonb	   *summary = NULL;
+	ConnectionFields fields;
 
-	if (source == NULL && SameUuid(project, uuid))
-		source = LockPrimarySource(project);
-	if (source == NULL)
-		RaiseManagedNotFound(project);
-	if (name != NULL)
-		source->name = name;
-	return ReplaceConnection(source, sent, problems);
-}
-
-/*
- * The summary of a source as it is stored.
- */
-static Jsonb *
-SummarizeStored(Source *source)
-{
-	Jsonb	   *connection = StoredConnection(source);
-	Jsonb	   *summary = MakeSummary(source, connection);
-
-	WipeJsonb(connection);
+	source.project = *project;
+	source.source = *uuid;
+	source.name = name;
+	ReadFields(sent, &fields);
+	if (problems.count == 0)
+		summary = ReplaceUnseen(&source, sent, &fields);
+	if (summary == NULL)
+	{
+		locked = LockOrAddSource(project, uuid);
+		if (locked == NULL)
+			RaiseManagedNotFound(project);
+		summary = ReplaceConnection(&source, locked, sent, &fields, problems);
+	}
 	return summary;
 }
 
@@ -217,7 +252,6 @@ SILENT_FUNCTION(update_project_dbt_source)
 	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
 	if (SameUuid(project, uuid))
 	{
-		(void) LockPrimarySource(project);
 		if (request.connection != NULL)
 			AddProblem(&problems, CONNECTION_PATH,
 					   "cannot be changed here for the primary source; use set_project_dbt_connection");
@@ -280,9 +314,9 @@ SILENT_FUNCTION(create_project_dbt_source)
 	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	source.name = request.name;
 	source.envelope = SealConnection(JsonToBytea(request.connection), fields.only_known, &source);
-	(void) LockPrimarySource(project);
-	InsertSource(&source, variant_names[fields.variant]);
-	summary = MakeSummary(&source, request.connection);
+	LockForCreation(project);
+	source.precedence = NextPrecedence(LastPrecedence(project));
+	summary = SummarizeWritten(InsertSource(&source, variant_names[fields.variant]), request.connection);
 	WipeJsonb(request.connection);
 	PG_RETURN_JSONB_P(summary);
 }

@@ -36,10 +36,10 @@ typedef struct Census
 } Census;
 
 static void
-CountHeader(Source *source, void *arg)
+CountHeader(text *header, void *arg)
 {
 	Census	   *census = arg;
-	char	   *kid = EnvelopeKid(source->envelope);
+	char	   *kid = EnvelopeKid(header);
 
 	for (int i = 0; kid != NULL && i < census->nkeys; i++)
 	{

@@ -15,6 +15,7 @@
 #include "storage/access.h"
 #include "base/domain.h"
 #include "storage/statements.h"
+#include "storage/tables.h"
 
 /*
  * Whether the caller sees the project.
@@ -48,20 +49,29 @@ CanLockProject(const pg_uuid_t *project)
 	Datum		args[] = {UUIDPGetDatum(project)};
 
 	/* asked first, as the statement itself would raise an error */
-	return MayUpdate(TableOid("projects")) && RunStatement(LOCK_PROJECT, args, NULL, NULL) > 0;
+	return MayUpdate(GetTables()->projects) && RunStatement(LOCK_PROJECT, args, NULL, NULL) > 0;
 }
 
 /*
- * Whether the caller may lock whatever project there is: the privileges are
- * theirs for the whole table, and no policy applies to them.
+ * Whether no policy restricts which projects the caller may lock.
  */
 static bool
-CanLockAnyProject(void)
+NoPolicyApplies(void)
 {
-	Oid			table = TableOid("projects");
+	return check_enable_rls(GetTables()->projects, InvalidOid, true) != RLS_ENABLED;
+}
 
-	return pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK && MayUpdate(table) &&
-		check_enable_rls(table, InvalidOid, true) != RLS_ENABLED;
+/*
+ * Whether the caller may lock whatever project there is, and owns its sources.
+ */
+static bool
+OwnsAllSources(void)
+{
+	const Tables *tables = GetTables();
+
+	return tables->owner == GetUserId() &&
+		pg_class_aclcheck(tables->projects, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		MayUpdate(tables->projects) && NoPolicyApplies();
 }
 
 /*
@@ -87,26 +97,33 @@ RequireView(const pg_uuid_t *project)
 void
 RequireManage(const pg_uuid_t *project)
 {
-	if (CanLockProject(project))
-		return;
-	RequireView(project);
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for project"),
-			 errhint("Managing its dbt sources needs UPDATE on the project's row.")));
+	while (!CanLockProject(project))
+	{
+		RequireView(project);
+		/* or else it was deleted, and is there again: what was seen is another row */
+		if (!MayUpdate(GetTables()->projects) || !NoPolicyApplies())
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for project"),
+					 errhint("Managing its dbt sources needs UPDATE on the project's row.")));
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /*
  * What RequireManage() is to a source that is there: its project is there, too,
- * by the foreign key, so who manages every project needs no look at this one.
+ * by the foreign key, so who owns all sources needs no look at this one.
  * Where the source isn't found, RequireManage() tells whether its project is.
  * The primary source may have no row, and so needs that of its project.
+ *
+ * In a distributed database, nobody else could look at the project after the
+ * owner's statement.
  *
  * Errors: as above.
  */
 void
 RequireManageOfSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
-	if (SameUuid(project, source) || !CanLockAnyProject())
+	if (SameUuid(project, source) || !OwnsAllSources())
 		RequireManage(project);
 }

@@ -10,7 +10,6 @@
 
 #include "postgres.h"
 
-#include "storage/itemptr.h"
 #include "utils/uuid.h"
 
 /* a row of project_dbt_sources */
@@ -20,9 +19,9 @@ typedef struct Source
 	pg_uuid_t	source;
 	text	   *name;
 	int32		precedence;
+	int64		version;		/* counts the changes of name and connection */
 	text	   *envelope;		/* as stored or to be; NULL as long as there is no
 								 * connection */
-	ItemPointerData tid;		/* where the row is; invalid if that isn't known */
 } Source;
 
 /* the key of such a row */

@@ -6,166 +6,189 @@
  * They name everything with its schema, operators included, and their plans are
  * kept for the session.  Each takes a snapshot of its own, so that a view sees
  * what an update in the same statement has just written.  What runs as the
- * tables' owner does so the way foreign-key triggers do (ri_triggers.c).
+ * tables' owner does so the way foreign-key triggers do (ri_triggers.c), with a
+ * search_path that isn't the caller's.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_class.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 
 #include "base/domain.h"
+#include "storage/constraints.h"
 #include "storage/statements.h"
+#include "storage/tables.h"
 
 #define FETCH_BATCH 100
 
 #define EQ "OPERATOR(pg_catalog.=)"
+#define PLUS "OPERATOR(pg_catalog.+)"
 #define OF_PROJECT " WHERE project_uuid " EQ " $1"
 #define OF_SOURCE OF_PROJECT " AND project_dbt_source_uuid " EQ " $2"
-#define PLAIN_COLUMNS "project_uuid, project_dbt_source_uuid, name, is_primary, precedence, dbt_connection_type"
-#define COLUMNS PLAIN_COLUMNS ", dbt_connection"
-#define HEADERS PLAIN_COLUMNS ", pg_catalog.substr(dbt_connection, 1, 4097)"
 
-#define PROJECTS "%1$s.projects"
-#define SOURCES "%1$s.project_dbt_sources"
+/* what every statement returns of a source, in the order of Source */
+#define PLAIN_COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, version"
+#define COLUMNS PLAIN_COLUMNS ", dbt_connection"
+#define NO_CONNECTION PLAIN_COLUMNS ", NULL::pg_catalog.text"
+/* nothing for the connection that was sent, as long as that is what is stored */
+#define UNLESS_SENT(parameter) PLAIN_COLUMNS ", CASE WHEN dbt_connection " EQ " " parameter \
+	" THEN NULL ELSE COALESCE(dbt_connection, '') END"
+
+#define CHANGED "version = version " PLUS " 1, updated_at = pg_catalog.now()"
+
+/* %1$s is the table; %2$s a projects' column that identifies them */
+#define OF_TABLE " FROM %1$s"
 
 #define NUM_STATEMENTS (DELETE_SOURCE + 1)
-#define MAX_ARGS 5
+#define NUM_COLUMNS 6
+#define MAX_ARGS 6
 
 #define GENERIC CURSOR_OPT_GENERIC_PLAN
 #define CUSTOM CURSOR_OPT_CUSTOM_PLAN
+
+/* on which table, and so as whom: the projects as the caller */
+typedef enum Role
+{
+	CALLER_ON_PROJECTS,
+	OWNER_READS,
+	OWNER_WRITES
+} Role;
 
 /*
  * A project's primary source exists from the first time that one of its
  * sources is changed.  Its row also serves as the lock that gives one
  * precedence to one source: LOCK_PRIMARY writes it, so that of two creators
  * the second waits, and under REPEATABLE READ fails.
+ *
+ * A distributed database runs a generic plan only if it leads to one node: one
+ * table, its keys equal to parameters, nothing nested.
  */
 static const struct
 {
-	bool		as_owner;
+	Role		role;
 	int			plan;			/* cursor option */
 	int			nargs;
 	Oid			argtypes[MAX_ARGS];
 	const char *text;
 }			statements[NUM_STATEMENTS] = {
-	[SEE_PROJECT] = {false, GENERIC, 1, {UUIDOID},
-		"SELECT 1 FROM " PROJECTS OF_PROJECT},
-	[LOCK_PROJECT] = {false, GENERIC, 1, {UUIDOID},
-		"SELECT 1 FROM " PROJECTS OF_PROJECT " FOR KEY SHARE"},
-	[FETCH_SOURCE] = {true, GENERIC, 2, {UUIDOID, UUIDOID},
-		"SELECT " COLUMNS " FROM " SOURCES OF_SOURCE},
-	[LOCK_SOURCE] = {true, GENERIC, 2, {UUIDOID, UUIDOID},
-		"SELECT " COLUMNS " FROM " SOURCES OF_SOURCE " FOR NO KEY UPDATE"},
-	[LOCK_PRIMARY] = {true, GENERIC, 1, {UUIDOID},
-		"UPDATE " SOURCES " SET precedence = 0" OF_PROJECT
-		" AND project_dbt_source_uuid " EQ " $1 RETURNING " COLUMNS},
-	/* names no constraint, as one that isn't named is an error in a race for the row */
-	[ADD_PRIMARY] = {true, GENERIC, 1, {UUIDOID},
-		"INSERT INTO " SOURCES " (project_uuid, project_dbt_source_uuid, name, precedence)"
-		" VALUES ($1, $1, '" PRIMARY_NAME "', 0) ON CONFLICT DO NOTHING"},
-	[LIST_ADDITIONAL] = {true, GENERIC, 1, {UUIDOID},
-		"SELECT " COLUMNS " FROM " SOURCES OF_PROJECT
-		" AND NOT is_primary ORDER BY precedence, name"},
-	[LIST_HEADERS] = {true, GENERIC, 0, {InvalidOid},
-		"SELECT " HEADERS " FROM " SOURCES " WHERE dbt_connection IS NOT NULL"},
+	[SEE_PROJECT] = {CALLER_ON_PROJECTS, GENERIC, 1, {UUIDOID},
+		"SELECT 1" OF_TABLE " WHERE %2$s " EQ " $1"},
+	[LOCK_PROJECT] = {CALLER_ON_PROJECTS, GENERIC, 1, {UUIDOID},
+		"SELECT 1" OF_TABLE " WHERE %2$s " EQ " $1 FOR KEY SHARE"},
+	[FETCH_SOURCE] = {OWNER_READS, GENERIC, 2, {UUIDOID, UUIDOID},
+		"SELECT " COLUMNS OF_TABLE OF_SOURCE},
+	[LOCK_SOURCE] = {OWNER_READS, GENERIC, 2, {UUIDOID, UUIDOID},
+		"SELECT " COLUMNS OF_TABLE OF_SOURCE " FOR NO KEY UPDATE"},
+	[LOCK_STALE_SOURCE] = {OWNER_READS, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
+		"SELECT " NO_CONNECTION OF_TABLE OF_SOURCE
+		" AND dbt_connection " EQ " $3 FOR NO KEY UPDATE SKIP LOCKED"},
+	[LOCK_PRIMARY] = {OWNER_WRITES, GENERIC, 1, {UUIDOID},
+		"UPDATE %1$s SET precedence = 0" OF_PROJECT
+		" AND project_dbt_source_uuid " EQ " $1 RETURNING " NO_CONNECTION},
+	[ADD_PRIMARY] = {OWNER_WRITES, GENERIC, 1, {UUIDOID},
+		"INSERT INTO %1$s (project_uuid, project_dbt_source_uuid, name, precedence)"
+		" VALUES ($1, $1, '" PRIMARY_NAME "', 0)"},
+	[LIST_ADDITIONAL] = {OWNER_READS, GENERIC, 1, {UUIDOID},
+		"SELECT " COLUMNS OF_TABLE OF_PROJECT
+		" AND project_dbt_source_uuid OPERATOR(pg_catalog.<>) $1 ORDER BY precedence, name"},
 	/* planned for its limit, so that a batch reads no more than it needs */
-	[LIST_STALE] = {true, CUSTOM, 4, {UUIDOID, UUIDOID, TEXTOID, INT4OID},
-		"SELECT " COLUMNS " FROM " SOURCES
+	[LIST_STALE] = {OWNER_READS, CUSTOM, 4, {UUIDOID, UUIDOID, TEXTOID, INT4OID},
+		"SELECT " COLUMNS OF_TABLE
 		" WHERE ($1 IS NULL OR ROW(project_uuid, project_dbt_source_uuid) OPERATOR(pg_catalog.>) ROW($1, $2))"
 		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($3)) OPERATOR(pg_catalog.<>) $3"
 		" ORDER BY project_uuid, project_dbt_source_uuid LIMIT $4"},
-	[RENAME_SOURCE] = {true, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
-		"UPDATE " SOURCES " SET name = $3, updated_at = pg_catalog.now()" OF_SOURCE
-		" RETURNING " COLUMNS},
-	[REPLACE_SOURCE] = {true, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
-		"UPDATE " SOURCES " SET name = $3, dbt_connection_type = $4, dbt_connection = $5,"
-		" updated_at = pg_catalog.now()" OF_SOURCE},
-	[REENCRYPT_SOURCE] = {true, GENERIC, 4, {UUIDOID, UUIDOID, TEXTOID, TEXTOID},
-		"UPDATE " SOURCES " SET dbt_connection = $4"
-		" WHERE (project_uuid, project_dbt_source_uuid) " EQ
-		" (SELECT project_uuid, project_dbt_source_uuid FROM " SOURCES OF_SOURCE
-		" AND dbt_connection " EQ " $3 FOR NO KEY UPDATE SKIP LOCKED)"},
-	[INSERT_SOURCE] = {true, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
-		"INSERT INTO " SOURCES " (project_uuid, project_dbt_source_uuid, name, precedence,"
-		" dbt_connection_type, dbt_connection)"
-		" SELECT $1, $2, $3, pg_catalog.max(precedence) OPERATOR(pg_catalog.+) 1, $4, $5"
-		" FROM " SOURCES OF_PROJECT " RETURNING " COLUMNS},
-	[DELETE_SOURCE] = {true, GENERIC, 2, {UUIDOID, UUIDOID},
-		"DELETE FROM " SOURCES OF_SOURCE},
+	[LAST_PRECEDENCE] = {OWNER_READS, GENERIC, 1, {UUIDOID},
+		"SELECT " NO_CONNECTION OF_TABLE OF_PROJECT " ORDER BY precedence DESC LIMIT 1"},
+	[RENAME_SOURCE] = {OWNER_WRITES, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
+		"UPDATE %1$s SET name = $3, " CHANGED OF_SOURCE " RETURNING " COLUMNS},
+	[REPLACE_SOURCE] = {OWNER_WRITES, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
+		"UPDATE %1$s SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5, "
+		CHANGED OF_SOURCE " RETURNING " UNLESS_SENT("$5")},
+	[REPLACE_WHOLLY] = {OWNER_WRITES, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
+		"UPDATE %1$s SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5, "
+		CHANGED OF_SOURCE
+		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($6)) " EQ " $6"
+		" RETURNING " UNLESS_SENT("$5")},
+	[REENCRYPT_SOURCE] = {OWNER_WRITES, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
+		"UPDATE %1$s SET dbt_connection = $3" OF_SOURCE " RETURNING " UNLESS_SENT("$3")},
+	[INSERT_SOURCE] = {OWNER_WRITES, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, INT4OID, TEXTOID, TEXTOID},
+		"INSERT INTO %1$s (project_uuid, project_dbt_source_uuid, name, precedence,"
+		" dbt_connection_type, dbt_connection) VALUES ($1, $2, $3, $4, $5, $6)"
+		" RETURNING " UNLESS_SENT("$6")},
+	[DELETE_SOURCE] = {OWNER_WRITES, GENERIC, 2, {UUIDOID, UUIDOID},
+		"DELETE" OF_TABLE OF_SOURCE},
 };
 
-/* the schema that the extension is in, and the plans made for its name */
-static Oid	schema = InvalidOid;
-static char *schema_name = NULL;
-static SPIPlanPtr plans[NUM_STATEMENTS];
-
 /*
- * Use the tables in a schema from here on: the extension's.
+ * The plans made for the tables of a generation.  Those before go when the
+ * transaction ends, as an outer call may be running one of them.
  */
-void
-UseSchema(Oid oid)
+static SPIPlanPtr plans[NUM_STATEMENTS];
+static uint64 plans_generation = 0;
+static List *outdated_plans = NIL;
+
+/* who runs, and which settings are put back afterwards */
+typedef struct Identity
 {
-	char	   *name = get_namespace_name(oid);
+	Oid			userid;
+	int			sec_context;
+	int			nestlevel;		/* of settings, or 0 */
+} Identity;
 
-	if (schema_name != NULL && oid == schema && strcmp(name, schema_name) == 0)
+static void
+DropOutdatedPlans(XactEvent event, void *arg pg_attribute_unused())
+{
+	ListCell   *lc;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
+	foreach(lc, outdated_plans)
+		SPI_freeplan(lfirst(lc));
+	list_free(outdated_plans);
+	outdated_plans = NIL;
+}
 
-	/* the extension was installed anew, or its schema was renamed */
+static void
+ForgetPlans(void)
+{
+	static bool registered = false;
+	MemoryContext caller;
+
+	if (!registered)
+		RegisterXactCallback(DropOutdatedPlans, NULL);
+	registered = true;
+	caller = MemoryContextSwitchTo(TopMemoryContext);
 	for (int i = 0; i < NUM_STATEMENTS; i++)
 	{
 		if (plans[i] != NULL)
-			SPI_freeplan(plans[i]);
+			outdated_plans = lappend(outdated_plans, plans[i]);
 		plans[i] = NULL;
 	}
-	if (schema_name != NULL)
-		pfree(schema_name);
-	schema_name = NULL;
-	schema_name = MemoryContextStrdup(TopMemoryContext, name);
-	schema = oid;
-}
-
-Oid
-TableOid(const char *name)
-{
-	Oid			table = get_relname_relid(name, schema);
-
-	if (!OidIsValid(table))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s.%s\" does not exist", schema_name, name)));
-	return table;
-}
-
-static Oid
-StorageOwner(void)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID,
-										ObjectIdGetDatum(TableOid("project_dbt_sources")));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for the table of dbt sources");
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
+	MemoryContextSwitchTo(caller);
 }
 
 static SPIPlanPtr
-GetPlan(Statement statement)
+GetPlan(Statement statement, const Tables *tables)
 {
+	if (plans_generation != tables->generation)
+	{
+		ForgetPlans();
+		plans_generation = tables->generation;
+	}
 	if (plans[statement] == NULL)
 	{
-		char	   *text = psprintf(statements[statement].text, quote_identifier(schema_name));
+		char	   *text = statements[statement].role == CALLER_ON_PROJECTS ?
+			psprintf(statements[statement].text, tables->projects_name, tables->project_uuid) :
+			psprintf(statements[statement].text, tables->sources_name);
 		Oid			argtypes[MAX_ARGS];
 		SPIPlanPtr	plan;
 
@@ -179,62 +202,60 @@ GetPlan(Statement statement)
 	return plans[statement];
 }
 
+/*
+ * Become the owner of a table.  An error puts the caller's identity and settings
+ * back when the (sub)transaction is aborted.
+ */
 static Identity
-GetCaller(void)
+BecomeOwner(Oid owner)
 {
 	Identity	caller;
 
 	GetUserIdAndSecContext(&caller.userid, &caller.sec_context);
-	return caller;
-}
-
-/*
- * Become the owner of the tables.  An error puts the caller's identity back when
- * the (sub)transaction is aborted.
- */
-Identity
-BecomeOwner(void)
-{
-	Identity	caller = GetCaller();
-
-	SetUserIdAndSecContext(StorageOwner(),
+	SetUserIdAndSecContext(owner,
 						   caller.sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
+	caller.nestlevel = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	return caller;
 }
 
-static Identity
-BecomeWhoRuns(Statement statement)
-{
-	return statements[statement].as_owner ? BecomeOwner() : GetCaller();
-}
-
-void
-BecomeCaller(Identity caller)
-{
-	SetUserIdAndSecContext(caller.userid, caller.sec_context);
-}
-
 /*
- * Raise the error that was caught; a violated unique constraint in words of our
- * own, as only a second source of one name violates one.
+ * Errors: 55000 if the statement writes, and a trigger would run as the owner
+ * that a caller could lead astray.
  */
-void
-RethrowStorageError(MemoryContext cxt)
+static Identity
+BecomeWhoRuns(Statement statement, const Tables *tables)
 {
-	if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
-		PG_RE_THROW();
-	MemoryContextSwitchTo(cxt);
-	FlushErrorState();
-	ereport(ERROR,
-			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("project already has a dbt source of that name")));
+	Identity	nobody = {InvalidOid, 0, 0};
+
+	if (statements[statement].role == OWNER_WRITES && tables->unsafe_trigger != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger \"%s\" of table %s is not safe to run",
+						tables->unsafe_trigger, tables->sources_name),
+				 errdetail("It runs as the owner of the table, and its function %s has no search_path of its own that ends with pg_temp.",
+						   tables->unsafe_function),
+				 errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp, with the schemas that it needs before pg_temp.",
+						 tables->unsafe_function)));
+	return statements[statement].role == CALLER_ON_PROJECTS ? nobody : BecomeOwner(tables->owner);
 }
 
 static void
-RunPlan(SPIPlanPtr plan, Datum *args, const char *nulls)
+BecomeCaller(Identity caller)
+{
+	if (caller.nestlevel == 0)
+		return;
+	AtEOXact_GUC(true, caller.nestlevel);
+	SetUserIdAndSecContext(caller.userid, caller.sec_context);
+}
+
+static void
+RunPlan(Statement statement, const Tables *tables, Datum *args, const char *nulls)
 {
 	MemoryContext cxt = CurrentMemoryContext;
+	SPIPlanPtr	plan = GetPlan(statement, tables);
 
 	PG_TRY();
 	{
@@ -245,31 +266,59 @@ RunPlan(SPIPlanPtr plan, Datum *args, const char *nulls)
 	}
 	PG_CATCH();
 	{
-		RethrowStorageError(cxt);
+		MemoryContextSwitchTo(cxt);
+		if (statements[statement].role == OWNER_WRITES)
+			RethrowWriteError(tables);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
 }
 
 /*
- * The source in a row of COLUMNS or of the table, palloc'd in the current
+ * A column that the table has NOT NULL as we make it.
+ */
+static Datum
+GetColumn(HeapTuple tuple, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, column, desc, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of a dbt source is null",
+						NameStr(TupleDescAttr(desc, column - 1)->attname)),
+				 errhint("The table has it NOT NULL as enable_dbt_sources() makes it.")));
+	return value;
+}
+
+/*
+ * The source in a row that a statement returned, palloc'd in the current
  * context.  An envelope that is stored out of line is not fetched here, as not
  * everybody needs it.
  */
-Source *
+static Source *
 MakeSource(HeapTuple tuple, TupleDesc desc)
 {
 	Source	   *source = palloc(sizeof(Source));
 	bool		isnull;
 	Datum		envelope;
 
-	source->project = *DatumGetUUIDP(heap_getattr(tuple, ANUM_PROJECT, desc, &isnull));
-	source->source = *DatumGetUUIDP(heap_getattr(tuple, ANUM_SOURCE, desc, &isnull));
-	source->name = DatumGetTextPCopy(heap_getattr(tuple, ANUM_NAME, desc, &isnull));
-	source->precedence = DatumGetInt32(heap_getattr(tuple, ANUM_PRECEDENCE, desc, &isnull));
-	envelope = heap_getattr(tuple, ANUM_ENVELOPE, desc, &isnull);
+	source->project = *DatumGetUUIDP(GetColumn(tuple, desc, 1));
+	source->source = *DatumGetUUIDP(GetColumn(tuple, desc, 2));
+	source->name = DatumGetTextPCopy(GetColumn(tuple, desc, 3));
+	source->precedence = DatumGetInt32(GetColumn(tuple, desc, 4));
+	source->version = DatumGetInt64(GetColumn(tuple, desc, 5));
+	envelope = heap_getattr(tuple, NUM_COLUMNS, desc, &isnull);
 	source->envelope = isnull ? NULL : (text *) DatumGetPointer(datumCopy(envelope, false, -1));
-	ItemPointerSetInvalid(&source->tid);
 	return source;
+}
+
+static void
+ConnectSpi(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
 }
 
 /*
@@ -279,14 +328,14 @@ MakeSource(HeapTuple tuple, TupleDesc desc)
 uint64
 RunStatement(Statement statement, Datum *args, const char *nulls, Source **result)
 {
+	const Tables *tables = GetTables();
 	MemoryContext cxt = CurrentMemoryContext;
 	Identity	caller;
 	uint64		count;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	caller = BecomeWhoRuns(statement);
-	RunPlan(GetPlan(statement), args, nulls);
+	ConnectSpi();
+	caller = BecomeWhoRuns(statement, tables);
+	RunPlan(statement, tables, args, nulls);
 	BecomeCaller(caller);
 	count = SPI_processed;
 	if (result != NULL)
@@ -301,23 +350,17 @@ RunStatement(Statement statement, Datum *args, const char *nulls, Source **resul
 	return count;
 }
 
+typedef void (*RowCallback) (HeapTuple row, TupleDesc desc, void *arg);
+
 /*
- * Hand each row of a statement to callback, in a context that is reset after
- * each.
+ * Hand each row of a cursor to callback, in a context that is reset after each.
  */
-void
-ForEachRow(Statement statement, Datum *args, const char *nulls,
-		   SourceCallback callback, void *arg)
+static void
+ForEachFetched(Portal portal, RowCallback callback, void *arg)
 {
 	MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext, "dbt source",
 												  ALLOCSET_DEFAULT_SIZES);
-	Identity	caller;
-	Portal		portal;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	caller = BecomeWhoRuns(statement);
-	portal = SPI_cursor_open(NULL, GetPlan(statement), args, nulls, false);
 	for (;;)
 	{
 		SPITupleTable *batch;
@@ -331,14 +374,80 @@ ForEachRow(Statement statement, Datum *args, const char *nulls,
 		for (uint64 i = 0; i < batch->numvals; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			callback(MakeSource(batch->vals[i], batch->tupdesc), arg);
+			callback(batch->vals[i], batch->tupdesc, arg);
 			MemoryContextReset(per_row);
 		}
 		MemoryContextSwitchTo(spi);
 		SPI_freetuptable(batch);
 	}
 	SPI_cursor_close(portal);
+}
+
+typedef struct SourceReceiver
+{
+	SourceCallback callback;
+	void	   *arg;
+} SourceReceiver;
+
+static void
+ReceiveSource(HeapTuple row, TupleDesc desc, void *arg)
+{
+	SourceReceiver *receiver = arg;
+
+	receiver->callback(MakeSource(row, desc), receiver->arg);
+}
+
+/*
+ * Hand each source that a statement finds to callback.
+ */
+void
+ForEachRow(Statement statement, Datum *args, const char *nulls,
+		   SourceCallback callback, void *arg)
+{
+	const Tables *tables = GetTables();
+	SourceReceiver receiver = {callback, arg};
+	Identity	caller;
+
+	ConnectSpi();
+	caller = BecomeWhoRuns(statement, tables);
+	ForEachFetched(SPI_cursor_open(NULL, GetPlan(statement, tables), args, nulls, false),
+				   ReceiveSource, &receiver);
 	BecomeCaller(caller);
 	SPI_finish();
-	MemoryContextDelete(per_row);
+}
+
+typedef struct HeaderReceiver
+{
+	HeaderCallback callback;
+	void	   *arg;
+} HeaderReceiver;
+
+static void
+ReceiveHeader(HeapTuple row, TupleDesc desc, void *arg)
+{
+	HeaderReceiver *receiver = arg;
+	bool		isnull;
+
+	receiver->callback(DatumGetTextPP(heap_getattr(row, 1, desc, &isnull)), receiver->arg);
+}
+
+/*
+ * Hand the beginning of each envelope of a table, with the protected header, to
+ * callback.  It need not be the table that the functions use.
+ */
+void
+ForEachHeaderIn(Oid table, HeaderCallback callback, void *arg)
+{
+	HeaderReceiver receiver = {callback, arg};
+	Identity	caller;
+	char	   *text;
+
+	ConnectSpi();
+	text = psprintf("SELECT pg_catalog.substr(dbt_connection, 1, 4097) FROM %s WHERE dbt_connection IS NOT NULL",
+					QualifiedName(table));
+	caller = BecomeOwner(TableOwner(table));
+	ForEachFetched(SPI_cursor_open_with_args(NULL, text, 0, NULL, NULL, NULL, false, 0),
+				   ReceiveHeader, &receiver);
+	BecomeCaller(caller);
+	SPI_finish();
 }

@@ -3,70 +3,20 @@
  * storage.c
  *		The table of sources: what is done to it as its owner.
  *
+ * A trigger, a rule or a policy of the table may refuse a row or change it.  So
+ * what is written comes back as it was stored, and what wasn't is an error.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "executor/tuptable.h"
+#include "common/hashfn.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
-#include "storage/row.h"
-#include "storage/statements.h"
+#include "base/domain.h"
 #include "storage/storage.h"
-
-/*
- * Lock a source without a statement; NULL if that has to be run.
- */
-static Source *
-LockRowOf(const pg_uuid_t *project, const pg_uuid_t *source)
-{
-	const pg_uuid_t *key[ROW_KEYS] = {project, source};
-	TupleTableSlot *row = LockRow(TableOid("project_dbt_sources"), key);
-	Source	   *result;
-
-	if (row == NULL)
-		return NULL;
-	result = MakeSource(ExecFetchSlotHeapTuple(row, false, NULL), row->tts_tupleDescriptor);
-	result->tid = row->tts_tid;
-	ExecDropSingleTupleTableSlot(row);
-	return result;
-}
-
-/*
- * Store the name of a source that is locked, and unless type is NULL its
- * connection, without a statement; false if that has to be run.
- */
-static bool
-UpdateRowOf(Source *source, const char *type)
-{
-	NewValue	columns[] = {
-		{ANUM_NAME, PointerGetDatum(source->name)},
-		{ANUM_UPDATED_AT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())},
-		{ANUM_TYPE, type == NULL ? (Datum) 0 : CStringGetTextDatum(type)},
-		{ANUM_ENVELOPE, PointerGetDatum(source->envelope)}
-	};
-	MemoryContext cxt = CurrentMemoryContext;
-	Identity	caller;
-	volatile bool done = false;
-
-	if (!ItemPointerIsValid(&source->tid))
-		return false;
-	caller = BecomeOwner();
-	PG_TRY();
-	{
-		done = UpdateRow(TableOid("project_dbt_sources"), &source->tid, columns,
-						 type == NULL ? 2 : lengthof(columns));
-	}
-	PG_CATCH();
-	{
-		RethrowStorageError(cxt);
-	}
-	PG_END_TRY();
-	BecomeCaller(caller);
-	return done;
-}
+#include "storage/tables.h"
 
 /*
  * The primary source of a project whose sources were never changed.
@@ -79,7 +29,18 @@ UntouchedPrimary(const pg_uuid_t *project)
 	source->project = *project;
 	source->source = *project;
 	source->name = cstring_to_text(PRIMARY_NAME);
+	source->version = 1;
 	return source;
+}
+
+static Source *
+FetchRow(const pg_uuid_t *project, const pg_uuid_t *source)
+{
+	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source)};
+	Source	   *result;
+
+	(void) RunStatement(FETCH_SOURCE, args, NULL, &result);
+	return result;
 }
 
 /*
@@ -88,13 +49,52 @@ UntouchedPrimary(const pg_uuid_t *project)
 Source *
 FetchSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
-	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source)};
-	Source	   *result;
+	Source	   *result = FetchRow(project, source);
 
-	(void) RunStatement(FETCH_SOURCE, args, NULL, &result);
 	if (result == NULL && SameUuid(project, source))
 		result = UntouchedPrimary(project);
 	return result;
+}
+
+static void
+RaiseSuppressed(const pg_uuid_t *source)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 errmsg("dbt source %s was not stored",
+					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(source)))),
+			 errdetail("A trigger, a rule or a policy of the table suppressed the row.")));
+}
+
+/*
+ * After a statement that changed no row: there is none, or it was suppressed.
+ *
+ * Errors: 09000 if it was suppressed.
+ */
+static void
+RefuseSuppressed(const pg_uuid_t *project, const pg_uuid_t *source)
+{
+	if (FetchRow(project, source) != NULL)
+		RaiseSuppressed(source);
+}
+
+/*
+ * Give the primary source of a project its row, if it still has none.
+ *
+ * The lock makes two who do so wait for each other, as the table may not have
+ * what ON CONFLICT needs: unique constraints can be made deferrable.
+ */
+static void
+AddPrimary(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+
+	LockDatabaseObject(GetTables()->sources, hash_bytes(project->data, UUID_LEN), 0, ExclusiveLock);
+	if (FetchRow(project, project) != NULL)
+		return;
+	(void) RunStatement(ADD_PRIMARY, args, NULL, NULL);
+	if (FetchRow(project, project) == NULL)
+		RaiseSuppressed(project);
 }
 
 /*
@@ -104,28 +104,45 @@ Source *
 LockSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
 	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source)};
-	Source	   *result = LockRowOf(project, source);
+	Source	   *result;
 
-	if (result == NULL)
-		(void) RunStatement(LOCK_SOURCE, args, NULL, &result);
+	(void) RunStatement(LOCK_SOURCE, args, NULL, &result);
 	return result;
 }
 
 /*
- * The primary source, which gets its row here, locked.
+ * The same, where the primary source of a project that is locked gets its row.
  */
 Source *
-LockPrimarySource(const pg_uuid_t *project)
+LockOrAddSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
-	Datum		args[] = {UUIDPGetDatum(project)};
-	Source	   *result;
+	Source	   *result = LockSource(project, source);
 
-	if (RunStatement(LOCK_PRIMARY, args, NULL, &result) == 0)
+	if (result == NULL && SameUuid(project, source))
 	{
-		(void) RunStatement(ADD_PRIMARY, args, NULL, NULL);
-		(void) RunStatement(LOCK_PRIMARY, args, NULL, &result);
+		AddPrimary(project);
+		result = LockSource(project, source);
 	}
 	return result;
+}
+
+/*
+ * Nobody else adds a source to the project until the end of the transaction.
+ * Its primary source gets its row here.
+ *
+ * Errors: 40001 under REPEATABLE READ and above if somebody else has; 09000 if
+ * the row is suppressed.
+ */
+void
+LockForCreation(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+
+	if (RunStatement(LOCK_PRIMARY, args, NULL, NULL) > 0)
+		return;
+	AddPrimary(project);
+	if (RunStatement(LOCK_PRIMARY, args, NULL, NULL) == 0)
+		RaiseSuppressed(project);
 }
 
 /*
@@ -140,13 +157,16 @@ ForEachAdditionalSource(const pg_uuid_t *project, SourceCallback callback, void 
 }
 
 /*
- * All sources that have a connection, of all projects; of each envelope only
- * the beginning is there, with the protected header.
+ * The beginning of each envelope, with the protected header, of all tables of
+ * sources in this database.
  */
 void
-ForEachHeader(SourceCallback callback, void *arg)
+ForEachHeader(HeaderCallback callback, void *arg)
 {
-	ForEachRow(LIST_HEADERS, NULL, NULL, callback, arg);
+	ListCell   *lc;
+
+	foreach(lc, AllSourcesTables())
+		ForEachHeaderIn(lfirst_oid(lc), callback, arg);
 }
 
 /*
@@ -169,77 +189,143 @@ ForEachStaleSource(const SourceKey *after, text *prefix, int limit,
 }
 
 /*
- * Give a source another envelope for the same connection; false if it
- * meanwhile has another connection or is gone, or if somebody holds its lock.
+ * Give a source another envelope for the same connection, if nobody holds its
+ * lock.
  */
-bool
+Reencryption
 ReencryptSource(const Source *source, text *envelope)
 {
-	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
-	PointerGetDatum(source->envelope), PointerGetDatum(envelope)};
+	Datum		key[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
+	PointerGetDatum(source->envelope)};
+	Datum		args[] = {key[0], key[1], PointerGetDatum(envelope)};
+	Source	   *stored;
 
-	return RunStatement(REENCRYPT_SOURCE, args, NULL, NULL) > 0;
+	if (RunStatement(LOCK_STALE_SOURCE, key, NULL, NULL) == 0)
+		return REENCRYPTION_SKIPPED;
+	(void) RunStatement(REENCRYPT_SOURCE, args, NULL, &stored);
+	return stored != NULL && stored->envelope == NULL ? REENCRYPTED : REENCRYPTION_REFUSED;
 }
 
 /*
- * Give a source another name; returns the source, or NULL if there is none.
+ * Give a source another name; returns the source as it is stored, or NULL if
+ * there is none.
  *
- * Errors: 23505 if the project has another source of that name.
+ * Errors: 23505 if the project has another source of that name; 09000 if the row
+ * is suppressed.
  */
 Source *
 RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name)
 {
 	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source), PointerGetDatum(name)};
-	Source	   *result = LockRowOf(project, source);
+	Source	   *result;
 
-	if (result != NULL)
+	if (RunStatement(RENAME_SOURCE, args, NULL, &result) > 0)
+		return result;
+	if (SameUuid(project, source))
 	{
-		result->name = name;
-		if (UpdateRowOf(result, NULL))
-			return result;
+		AddPrimary(project);
+		(void) RunStatement(RENAME_SOURCE, args, NULL, &result);
 	}
-	(void) RunStatement(RENAME_SOURCE, args, NULL, &result);
+	if (result == NULL)
+		RefuseSuppressed(project, source);
+	return result;
+}
+
+static Source *
+RunReplacement(Statement statement, const Source *source, const char *type, text *prefix)
+{
+	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
+		PointerGetDatum(source->name), CStringGetTextDatum(type),
+	PointerGetDatum(source->envelope), PointerGetDatum(prefix)};
+	Source	   *result;
+
+	(void) RunStatement(statement, args, source->name == NULL ? "  n   " : NULL, &result);
 	return result;
 }
 
 /*
- * Store the name and the connection of a source that is locked.  Errors as
- * above.
+ * Store the connection of a source that is locked, and its name unless that is
+ * NULL.
+ *
+ * Returns the source as it is stored; its envelope is NULL if that is the one
+ * that was given.  Errors as for RenameSource().
  */
-void
-ReplaceSource(Source *source, const char *type)
+Source *
+ReplaceSource(const Source *source, const char *type)
 {
-	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
-		PointerGetDatum(source->name), CStringGetTextDatum(type),
-	PointerGetDatum(source->envelope)};
+	Source	   *stored = RunReplacement(REPLACE_SOURCE, source, type, NULL);
 
-	if (!UpdateRowOf(source, type))
-		(void) RunStatement(REPLACE_SOURCE, args, NULL, NULL);
+	if (stored == NULL)
+		RaiseSuppressed(&source->source);
+	return stored;
 }
 
 /*
- * Add a source after the others of a project whose primary source is locked;
- * sets its precedence.  Errors as above.
+ * The same of a source that needn't be locked, if its stored envelope begins with
+ * prefix; NULL if it doesn't, if there is none, or if the row is suppressed.
  */
-void
-InsertSource(Source *source, const char *type)
+Source *
+ReplaceWholly(const Source *source, const char *type, text *prefix)
+{
+	return RunReplacement(REPLACE_WHOLLY, source, type, prefix);
+}
+
+/*
+ * The highest precedence in a project, 0 if it has only its primary source.
+ */
+int32
+LastPrecedence(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+	Source	   *last;
+
+	(void) RunStatement(LAST_PRECEDENCE, args, NULL, &last);
+	return last == NULL ? 0 : last->precedence;
+}
+
+/*
+ * Errors: 54000 if there is none.
+ */
+int32
+NextPrecedence(int32 precedence)
+{
+	if (precedence == PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("no precedence is left in the project")));
+	return precedence + 1;
+}
+
+/*
+ * Add a source to a project that is locked for that.  Returns and errors as for
+ * ReplaceSource().
+ */
+Source *
+InsertSource(const Source *source, const char *type)
 {
 	Datum		args[] = {UUIDPGetDatum(&source->project), UUIDPGetDatum(&source->source),
-		PointerGetDatum(source->name), CStringGetTextDatum(type),
-	PointerGetDatum(source->envelope)};
-	Source	   *inserted;
+		PointerGetDatum(source->name), Int32GetDatum(source->precedence),
+	CStringGetTextDatum(type), PointerGetDatum(source->envelope)};
+	Source	   *stored;
 
-	(void) RunStatement(INSERT_SOURCE, args, NULL, &inserted);
-	source->precedence = inserted->precedence;
+	(void) RunStatement(INSERT_SOURCE, args, NULL, &stored);
+	if (stored == NULL)
+		RaiseSuppressed(&source->source);
+	return stored;
 }
 
 /*
  * Remove a source; false if there was none.
+ *
+ * Errors: 09000 if that is suppressed.
  */
 bool
 DeleteSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
 	Datum		args[] = {UUIDPGetDatum(project), UUIDPGetDatum(source)};
 
-	return RunStatement(DELETE_SOURCE, args, NULL, NULL) > 0;
+	if (RunStatement(DELETE_SOURCE, args, NULL, NULL) > 0)
+		return true;
+	RefuseSuppressed(project, source);
+	return false;
 }

@@ -115,6 +115,18 @@ StoredHasOnlyKnown(const Source *source)
 }
 
 /*
+ * What the envelope of a source begins with if it was encrypted with the active
+ * key, and has known properties only.
+ *
+ * Errors: 55000 without a usable keyring.
+ */
+text *
+KnownPrefix(const Source *source)
+{
+	return EnvelopeHeader(HoldActiveKey(), RowSubject(source), true);
+}
+
+/*
  * The stored connection, or NULL if there is none or it can't be decrypted.
  */
 Jsonb *

@@ -19,6 +19,7 @@ extern text *SealConnection(bytea *plaintext, bool known, const Source *source);
 extern text *ResealConnection(Jsonb *connection, const Source *source);
 extern Jsonb *OpenConnection(Source *source, const Keyring *keyring,
 							 bool keep_envelope, const char **why);
+extern text *KnownPrefix(const Source *source);
 extern bool StoredHasOnlyKnown(const Source *source);
 extern Jsonb *StoredConnection(Source *source);
 extern Jsonb *RequireConnection(Source *source);

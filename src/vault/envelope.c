@@ -15,7 +15,6 @@
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/expandeddatum.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -36,19 +35,6 @@
 
 /* header, encrypted key (empty with "dir"), IV, ciphertext, tag */
 #define NUM_PARTS 5
-
-/*
- * An envelope to be stored.  Its text is written where that happens, into the row:
- * a large one isn't in memory twice.
- */
-typedef struct ExpandedEnvelope
-{
-	ExpandedObjectHeader object;
-	StringInfoData header;		/* in base64url */
-	bytea	   *iv;
-	bytea	   *ciphertext;
-	uint8		tag[AEAD_TAG_LEN];
-} ExpandedEnvelope;
 
 typedef struct Part
 {
@@ -95,59 +81,66 @@ EnvelopePrefix(const char *kid)
 	return cstring_to_text_with_len(prefix.data, prefix.len);
 }
 
-static Size
-EnvelopeSize(ExpandedObjectHeader *object)
+/*
+ * What an envelope begins with that SealEnvelope() made with these, and none that
+ * it made with others: the protected header, and what ends it.
+ */
+text *
+EnvelopeHeader(const Key *key, const char *subject, bool known)
 {
-	ExpandedEnvelope *envelope = (ExpandedEnvelope *) object;
+	StringInfoData header;
 
-	return VARHDRSZ + envelope->header.len + NUM_PARTS - 1 + Base64UrlLen(AEAD_IV_LEN) +
-		Base64UrlLen(VARSIZE_ANY_EXHDR(envelope->ciphertext)) + Base64UrlLen(AEAD_TAG_LEN);
-}
-
-static void
-WriteEnvelope(ExpandedObjectHeader *object, void *result, Size size)
-{
-	ExpandedEnvelope *envelope = (ExpandedEnvelope *) object;
-	char	   *p = VARDATA(result);
-
-	SET_VARSIZE(result, size);
-	memcpy(p, envelope->header.data, envelope->header.len);
-	p += envelope->header.len;
-	*p++ = '.';
-	*p++ = '.';
-	p = EncodeBase64Url(p, VARDATA_ANY(envelope->iv), AEAD_IV_LEN);
-	*p++ = '.';
-	p = EncodeBase64Url(p, VARDATA_ANY(envelope->ciphertext), VARSIZE_ANY_EXHDR(envelope->ciphertext));
-	*p++ = '.';
-	p = EncodeBase64Url(p, envelope->tag, AEAD_TAG_LEN);
-	Assert(p == (char *) result + size);
+	initStringInfo(&header);
+	AppendHeader(&header, key->kid, subject, known);
+	appendStringInfoChar(&header, '.');
+	return cstring_to_text_with_len(header.data, header.len);
 }
 
 /*
  * Encrypt plaintext, which is wiped and freed, with key for the row that subject
- * names.  Returns an expanded object.  RFC 7516, section 5.1.
+ * names.  RFC 7516, section 5.1.
  *
  * Errors: 54000 if the text would exceed PostgreSQL's limit for a value.
  */
 text *
 SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
 {
-	static const ExpandedObjectMethods methods = {EnvelopeSize, WriteEnvelope};
-	ExpandedEnvelope *envelope = palloc(sizeof(ExpandedEnvelope));
+	StringInfoData header;
+	bytea	   *iv;
+	bytea	   *ciphertext;
+	uint8		tag[AEAD_TAG_LEN];
+	text	   *envelope;
+	Size		size;
+	char	   *p;
 
 	if (VARSIZE_ANY_EXHDR(plaintext) > MAX_PLAINTEXT_LEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("dbtConnection is too large to be stored")));
 
-	EOH_init_header(&envelope->object, &methods, CurrentMemoryContext);
-	initStringInfo(&envelope->header);
-	AppendHeader(&envelope->header, key->kid, subject, known);
-	envelope->iv = RandomIv();
-	envelope->ciphertext = AeadEncrypt(key->bytes, envelope->iv,
-									   envelope->header.data, envelope->header.len,
-									   plaintext, envelope->tag);
-	return (text *) DatumGetPointer(EOHPGetRODatum(&envelope->object));
+	initStringInfo(&header);
+	AppendHeader(&header, key->kid, subject, known);
+	iv = RandomIv();
+	ciphertext = AeadEncrypt(key->bytes, iv, header.data, header.len, plaintext, tag);
+
+	size = VARHDRSZ + header.len + NUM_PARTS - 1 + Base64UrlLen(AEAD_IV_LEN) +
+		Base64UrlLen(VARSIZE_ANY_EXHDR(ciphertext)) + Base64UrlLen(AEAD_TAG_LEN);
+	envelope = palloc(size);
+	SET_VARSIZE(envelope, size);
+	p = VARDATA(envelope);
+	memcpy(p, header.data, header.len);
+	p += header.len;
+	*p++ = '.';
+	*p++ = '.';
+	p = EncodeBase64Url(p, VARDATA_ANY(iv), AEAD_IV_LEN);
+	*p++ = '.';
+	p = EncodeBase64Url(p, VARDATA_ANY(ciphertext), VARSIZE_ANY_EXHDR(ciphertext));
+	*p++ = '.';
+	p = EncodeBase64Url(p, tag, AEAD_TAG_LEN);
+	Assert(p == (char *) envelope + size);
+	pfree(ciphertext);
+	pfree(header.data);
+	return envelope;
 }
 
 static bool

@@ -18,6 +18,7 @@ extern bytea *OpenEnvelope(const Keyring *keyring, const char *subject,
 						   text *envelope, bool keep, const char **why);
 extern char *EnvelopeKid(text *envelope);
 extern text *EnvelopePrefix(const char *kid);
+extern text *EnvelopeHeader(const Key *key, const char *subject, bool known);
 extern bool EnvelopeSaysKnown(text *envelope);
 
 #endif							/* DBT_SOURCES_ENVELOPE_H */

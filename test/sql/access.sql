@@ -6,6 +6,8 @@ SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''
 \set q '''22222222-2222-4222-8222-222222222222'''
 \set nowhere '''33333333-3333-4333-8333-333333333333'''
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'one'), (:q, 'two');
 CREATE ROLE regress_dbt_nobody;
 CREATE ROLE regress_dbt_viewer;
@@ -148,4 +150,5 @@ RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA trap CASCADE;
 DROP EXTENSION dbt_sources CASCADE;
+DROP TABLE project_dbt_sources, projects;
 DROP ROLE regress_dbt_nobody, regress_dbt_viewer, regress_dbt_manager, regress_dbt_column;

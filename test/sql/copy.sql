@@ -5,6 +5,8 @@ RESET client_min_messages;
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''
 \set q '''22222222-2222-4222-8222-222222222222'''
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'production'), (:q, 'preview');
 SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS type;
 SELECT copy_project_dbt_sources(:p, :q) AS nothing_to_copy;
@@ -57,4 +59,5 @@ SELECT copy_project_dbt_sources(:p, :q);
 ROLLBACK;
 
 DROP EXTENSION dbt_sources;
+DROP TABLE project_dbt_sources, projects;
 DROP ROLE regress_copy;

@@ -4,6 +4,8 @@ CREATE EXTENSION dbt_sources CASCADE;
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''
 \set unknown '''44444444-4444-4444-8444-444444444444'''
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
 SELECT '/api/v1/projects/' || :p || '/dbt-sources' AS sources \gset
 
@@ -102,7 +104,7 @@ SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {
 RESET dbt_sources.keyring_file;
 
 -- what isn't of the API stays an error, even with a SQLSTATE of ours; nothing is written
-CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'from a trigger' USING ERRCODE = TG_ARGV[0]; END $$;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN RAISE EXCEPTION 'from a trigger' USING ERRCODE = TG_ARGV[0]; END $$;
 CREATE TRIGGER fail AFTER INSERT ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION fail('22023');
 SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
 SELECT count(*) FROM project_dbt_sources WHERE name = 'b';
@@ -138,4 +140,5 @@ FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "
 DROP TRIGGER catch ON project_dbt_sources;
 DROP FUNCTION catch;
 DROP EXTENSION dbt_sources;
+DROP TABLE project_dbt_sources, projects;
 DROP ROLE regress_http;

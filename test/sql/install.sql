@@ -12,10 +12,6 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dbt_sources')
 	AND classid <> 'pg_type'::regclass
 	AND obj_description(objid, classid::regclass::name) IS NULL;
-SELECT attrelid::regclass, attname
-FROM pg_attribute
-WHERE attrelid IN ('dbt.projects'::regclass, 'dbt.project_dbt_sources'::regclass)
-	AND attnum > 0 AND col_description(attrelid, attnum) IS NULL;
 
 -- who may call what; nothing is SECURITY DEFINER
 SELECT proname, pg_get_function_result(oid) AS returns, provolatile AS volatility,
@@ -23,8 +19,6 @@ SELECT proname, pg_get_function_result(oid) AS returns, provolatile AS volatilit
 FROM pg_proc
 WHERE pronamespace = 'dbt'::regnamespace AND probin LIKE '%dbt_sources'
 ORDER BY proname COLLATE "C";
-SELECT relname, relacl IS NULL AS closed FROM pg_class
-WHERE relnamespace = 'dbt'::regnamespace AND relname IN ('projects', 'project_dbt_sources') ORDER BY 1;
 
 SELECT boot_val FROM pg_settings WHERE name = 'dbt_sources.keyring_file';
 SELECT dbt.rotate_encryption_key() ~ '^\d{4}-\d\d-\d\d-[0-9a-f]{12}$' AS kid;

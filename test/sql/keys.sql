@@ -3,6 +3,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION dbt_sources CASCADE;
 RESET client_min_messages;
 \set p '''11111111-1111-4111-8111-111111111111'''
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
 SELECT rotate_encryption_key() AS first \gset
 
@@ -92,4 +94,5 @@ ROLLBACK;
 
 DROP TABLE before;
 DROP EXTENSION dbt_sources;
+DROP TABLE project_dbt_sources, projects;
 DROP ROLE regress_keys;

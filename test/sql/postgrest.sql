@@ -3,13 +3,15 @@
 SET client_min_messages = warning;
 CREATE SCHEMA dbt;
 CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT dbt.enable_dbt_sources('projects');
 \set ECHO none
 \i proxy/setup.sql
 \i proxy/postgrest/api.sql
 \set ECHO all
 SELECT dbt.rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''
-INSERT INTO dbt.projects (project_uuid, name) VALUES (:p, 'one'), ('22222222-2222-4222-8222-222222222222', 'two');
+INSERT INTO projects (project_uuid, name) VALUES (:p, 'one'), ('22222222-2222-4222-8222-222222222222', 'two');
 SELECT '/api/v1/projects/' || :p || '/dbt-sources' AS sources \gset
 \set viewer '{"role": "web_user", "projects": ["11111111-1111-4111-8111-111111111111"]}'
 \set manager '{"role": "web_user", "projects": ["11111111-1111-4111-8111-111111111111"], "manages": ["11111111-1111-4111-8111-111111111111"]}'
@@ -64,7 +66,7 @@ CALL begin_request(:'manager', '[]');
 EXECUTE call('');
 COMMIT;
 -- what isn't of the API is a 500 or a 503 that tells nothing, and writes nothing
-CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'inside' USING ERRCODE = NEW.name; END $$;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN RAISE EXCEPTION 'inside' USING ERRCODE = NEW.name; END $$;
 CREATE TRIGGER fail AFTER UPDATE OF name ON dbt.project_dbt_sources FOR EACH ROW EXECUTE FUNCTION fail();
 BEGIN;
 CALL begin_request(:'manager', json_build_object('x-original-method', 'PATCH', 'x-original-uri', :'sources' || '/' || :'a')::text);
@@ -142,5 +144,6 @@ DROP FUNCTION fail;
 DROP SCHEMA api CASCADE;
 DROP EXTENSION dbt_sources;
 DROP SCHEMA dbt CASCADE;
+DROP TABLE projects;
 DROP ROLE web_user;
 DROP ROLE authenticator;

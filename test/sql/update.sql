@@ -6,6 +6,8 @@ SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''
 \set q '''22222222-2222-4222-8222-222222222222'''
 \set nowhere '''33333333-3333-4333-8333-333333333333'''
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'one'), (:q, 'two');
 
 SELECT create_project_dbt_source(:p, '{"name": "jaffle", "dbtConnection": {"type": "github",
@@ -119,11 +121,9 @@ SELECT project_dbt_connection(:p, :'twice');
 SAVEPOINT s;
 SELECT update_project_dbt_source(:p, :'twice', '{"name": "B"}');
 ROLLBACK TO s;
-\set VERBOSITY sqlstate
 SELECT update_project_dbt_source(:p, :'twice', '{"name": "forbidden", "dbtConnection": {"type": "none"}}');
-\set VERBOSITY default
 ROLLBACK TO s;
-CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', NEW.name; RETURN NEW; END $$;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN RAISE NOTICE '%', NEW.name; RETURN NEW; END $$;
 CREATE TRIGGER before BEFORE UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION note();
 SELECT update_project_dbt_source(:p, :'twice', '{"name": "noted"}') ->> 'name' AS renamed;
 SELECT update_project_dbt_source(:p, :'twice', '{"name": "noted again", "dbtConnection": {"type": "none", "target": "prod"}}') ->> 'name' AS replaced;
@@ -131,10 +131,10 @@ SELECT project_dbt_connection(:p, :'twice');
 DROP TRIGGER before ON project_dbt_sources;
 CREATE RULE frozen AS ON UPDATE TO project_dbt_sources WHERE NEW.name = 'thawed' DO INSTEAD NOTHING;
 SELECT update_project_dbt_source(:p, :'twice', '{"name": "thawed", "dbtConnection": {"type": "dbt"}}') ->> 'name' AS replaced;
-SELECT name, dbt_connection_type FROM project_dbt_sources WHERE project_dbt_source_uuid = :'twice';
 ROLLBACK;
 
 -- sources go with their project
 DELETE FROM projects;
 SELECT count(*) FROM project_dbt_sources;
 DROP EXTENSION dbt_sources;
+DROP TABLE project_dbt_sources, projects;

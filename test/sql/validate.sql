@@ -4,6 +4,8 @@ CREATE EXTENSION dbt_sources CASCADE;
 RESET client_min_messages;
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
 
 -- the least of each is valid, comes back whole, and has the right identity
@@ -162,3 +164,4 @@ SELECT try('{"name": "x", "dbtConnection": {"type": "github", "authorization_met
 	"environment": [{"key": "sesame!", "value": ["sesame"]}, "sesame"], "host_domain": {"sesame": "sesame"}}}') ~ 'sesame' AS leaked;
 DROP FUNCTION try;
 DROP EXTENSION dbt_sources;
+DROP TABLE project_dbt_sources, projects;

@@ -12,6 +12,7 @@ my $node = PostgreSQL::Test::Cluster->new('keyring');
 $node->init;
 $node->start;
 $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
+	CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL); SELECT enable_dbt_sources('projects');
 	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')");
 my $file = $node->data_dir . '/dbt_sources.jwks';
 

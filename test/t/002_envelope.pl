@@ -12,6 +12,8 @@ my $node = PostgreSQL::Test::Cluster->new('envelope');
 $node->init;
 $node->start;
 my $kid = $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
+	CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+	SELECT enable_dbt_sources('projects') \\gset
 	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
 	SELECT rotate_encryption_key()");
 my $keyring = $node->data_dir . '/dbt_sources.jwks';

@@ -17,8 +17,10 @@ $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', "CREATE SCHEMA \"Odd schema\"; CREATE SCHEMA crypto;
 	CREATE EXTENSION pgcrypto SCHEMA crypto;
 	CREATE EXTENSION dbt_sources SCHEMA \"Odd schema\";
+	CREATE TABLE \"The projects\" (\"Id\" serial PRIMARY KEY, \"Its uuid\" uuid UNIQUE);
+	SELECT \"Odd schema\".enable_dbt_sources('\"The projects\"', 'Its uuid');
 	SELECT \"Odd schema\".rotate_encryption_key();
-	INSERT INTO \"Odd schema\".projects (project_uuid, name) VALUES ('$project', 'one')");
+	INSERT INTO \"The projects\" (\"Its uuid\") VALUES ('$project')");
 my $connection = '{"type": "gitlab", "personal_access_token": "sesame", "repository": "r", "branch": "b", "project_sub_path": "/"}';
 is($node->safe_psql('shop', "SET search_path = pg_catalog;
 		SELECT \"Odd schema\".set_project_dbt_connection('$project', '$connection') ->> 'type'"),
@@ -47,22 +49,26 @@ is($node->safe_psql('restored', qq{
 		ALTER EXTENSION pgcrypto SET SCHEMA public;
 		SELECT dbt.list_project_dbt_sources('$project') -> 0 ->> 'type';
 		DROP EXTENSION dbt_sources;
+		CREATE EXTENSION dbt_sources SCHEMA dbt;
+		SELECT dbt.list_project_dbt_sources('$project') -> 0 ->> 'type';
+		DROP EXTENSION dbt_sources;
 		CREATE EXTENSION dbt_sources SCHEMA public;
-		INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+		SELECT enable_dbt_sources('"The projects"', 'Its uuid');
 		SELECT set_project_dbt_connection('$project', '{"type": "none"}') ->> 'type';
 		DROP EXTENSION pgcrypto CASCADE;
 		CREATE EXTENSION dbt_sources CASCADE;
-		INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+		SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
 		SELECT set_project_dbt_connection('$project', '{"type": "dbt"}') ->> 'type';
-		SELECT project_dbt_connection('$project', '$project') ->> 'type';
-		DROP EXTENSION dbt_sources;
-		SELECT count(*) FROM pg_class WHERE relname ~ 'project';}),
-	join("\n", 'gitlab', 'gitlab', 'gitlab', 'none', 'dbt', 'dbt', '0'), 'a session follows the extension');
+		SELECT project_dbt_connection('$project', '$project') ->> 'type';}),
+	join("\n", 'gitlab', 'gitlab', 'gitlab', 'gitlab', 'project_dbt_sources', 'none', 'none', 'dbt', 'dbt'),
+	'a session follows the extension');
 
 # rows are UTF-8 inside, whatever the database's encoding is
 $node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
 my $latin = $node->safe_psql('latin', "SET client_encoding = 'UTF8'; CREATE EXTENSION dbt_sources CASCADE;
-	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+	CREATE TABLE projects (project_uuid uuid PRIMARY KEY);
+	INSERT INTO projects VALUES ('$project');
+	SELECT enable_dbt_sources('projects') AS x \\gset
 	SELECT set_project_dbt_connection('$project', '{\"type\": \"dbt\", \"target\": \"Gr\xc3\xbc\xc3\x9fe\"}') ->> 'type';
 	SELECT project_dbt_connection('$project', '$project') ->> 'target' = U&'Gr\\00FC\\00DFe';
 	SELECT dbt_connection FROM project_dbt_sources");
@@ -75,7 +81,9 @@ is($node->safe_psql('latin', "SET client_encoding = 'UTF8';
 	'which says what it cannot hold');
 my ($envelope) = $latin =~ /(eyJ\S+)/;
 is($node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
-		INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
+		CREATE TABLE projects (project_uuid uuid PRIMARY KEY);
+		INSERT INTO projects VALUES ('$project');
+		SELECT enable_dbt_sources('projects') AS x \\gset
 		INSERT INTO project_dbt_sources VALUES ('$project', '$project', 'x', DEFAULT, 0, 'dbt', '$envelope');
 		SELECT project_dbt_connection('$project', '$project') ->> 'target' = U&'Gr\\00FC\\00DFe'"),
 	't', 'and a UTF-8 one read the same ciphertext');
@@ -86,13 +94,14 @@ is($node->safe_psql('latin', "UPDATE project_dbt_sources SET dbt_connection = '$
 	'null', 'what an encoding lacks breaks no list');
 
 # each version's upgrade script ends where a new installation begins
-my $objects = q{SELECT string_agg(pg_describe_object(classid, objid, objsubid), E'\n' ORDER BY 1)
+my $objects = q{SELECT string_agg(pg_describe_object(classid, objid, objsubid), E'\n' ORDER BY pg_describe_object(classid, objid, objsubid))
 	FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'dbt_sources')};
 for my $version (split /\n/, $node->safe_psql('postgres',
 		"SELECT version FROM pg_available_extension_versions WHERE name = 'dbt_sources'"))
 {
-	$node->safe_psql('postgres', 'DROP EXTENSION IF EXISTS dbt_sources; CREATE EXTENSION dbt_sources');
+	$node->safe_psql('postgres', 'DROP EXTENSION IF EXISTS dbt_sources; CREATE EXTENSION dbt_sources;
+		DROP TABLE IF EXISTS project_dbt_sources, projects');
 	my $new = $node->safe_psql('postgres', $objects);
 	$node->safe_psql('postgres', "DROP EXTENSION dbt_sources; CREATE EXTENSION dbt_sources VERSION '$version';
 		ALTER EXTENSION dbt_sources UPDATE");

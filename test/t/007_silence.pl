@@ -46,10 +46,11 @@ sub sends
 
 $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
 	CREATE EXTENSION pg_stat_statements;
+	CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL); SELECT enable_dbt_sources('projects');
 	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one'), ('$preview', 'two');
 	SELECT rotate_encryption_key();
 	CREATE TABLE late (i integer);
-	CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING MESSAGE = ''too late''; END';
+	CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RAISE EXCEPTION USING MESSAGE = ''too late''; END';
 	CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail();
 	CREATE FUNCTION store(source uuid, body jsonb) RETURNS text LANGUAGE plpgsql AS
 		'BEGIN RETURN update_project_dbt_source(''$project'', source, body) ->> ''name''; END'");

@@ -30,7 +30,8 @@ sub error_of
 	return $stderr;
 }
 
-my $install = "CREATE EXTENSION dbt_sources CASCADE; INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')";
+my $install = "CREATE EXTENSION dbt_sources CASCADE; CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL); SELECT enable_dbt_sources('projects');
+	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')";
 my $set = "SELECT set_project_dbt_connection('$project', '{\"type\": \"none\"}') ->> 'type'";
 sub active { return sql('SELECT kid FROM encryption_keys() WHERE active') }
 

@@ -20,6 +20,7 @@ $node->start;
 my $file = $node->data_dir . '/dbt_sources.jwks';
 
 $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
+	CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL); SELECT enable_dbt_sources('projects');
 	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one');
 	SELECT rotate_encryption_key();
 	CREATE FUNCTION body(n text) RETURNS jsonb LANGUAGE sql AS \$\$

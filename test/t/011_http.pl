@@ -32,7 +32,9 @@ $node->append_conf('postgresql.conf', "log_statement = none\nmax_connections = 5
 $node->start;
 $node->safe_psql('postgres', "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
 	SELECT dbt.rotate_encryption_key();
-	INSERT INTO dbt.projects (project_uuid, name) VALUES ('$project', 'one'), ('$other', 'two')");
+	CREATE TABLE projects (project_uuid uuid PRIMARY KEY, name text);
+	SELECT dbt.enable_dbt_sources('projects');
+	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one'), ('$other', 'two')");
 $node->psql('postgres', slurp_file("$top/proxy/$_")) for 'setup.sql', 'postgrest/api.sql';
 
 sub write_file
