@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use File::Temp qw(tempdir);
+use List::Util qw(sum);
 
 my ($data) = @ARGV;
 my $folder = tempdir(CLEANUP => 1);
@@ -13,7 +14,7 @@ my $folder = tempdir(CLEANUP => 1);
 # in the order in which a patch goes through them; none is within another
 my @parts = (
 	['permission', 'RequireManageOfSource'],
-	['lock and read of the source', 'LockSource'],
+	['lock and read of the source', 'LockOrAddSource'],
 	['base64, HMAC, AES: open the stored connection', 'OpenEnvelope'],
 	['parse it', 'JsonFromBytea'],
 	['keep what is withheld', 'KeepWithheld'],
@@ -21,7 +22,7 @@ my @parts = (
 	['summary', 'MakeSummary'],
 	['to JSON', 'JsonToBytea'],
 	['AES, HMAC, base64: seal the new connection', 'SealEnvelope'],
-	['write the source', 'ReplaceSource']);
+	['write the source', 'ReplaceSource', 'ReplaceWholly']);
 my $whole = 'update_project_dbt_source';
 
 # EXECUTE of a prepared statement: its parameters and the executor included
@@ -76,8 +77,9 @@ $row->('the function', @function);
 my @rest = @function;
 for my $part (@parts)
 {
-	my @counts = map { $_->($part->[1]) } @each[ 0, 1 ];
-	$row->("    $part->[0]", @counts);
+	my ($name, @functions) = @$part;
+	my @counts = map { my $count = $_; sum(map { $count->($_) } @functions) } @each[ 0, 1 ];
+	$row->("    $name", @counts);
 	$rest[$_] -= $counts[$_] for 0, 1;
 }
 $row->('    all else', @rest);
