@@ -124,7 +124,7 @@ DROP TRIGGER fail ON project_dbt_sources;
 DROP FUNCTION fail;
 
 -- problems go with their own error: a trigger that catches it and raises another takes none along
-CREATE FUNCTION catch() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN
+CREATE FUNCTION catch() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$ BEGIN
 	PERFORM create_project_dbt_source(NEW.project_uuid, '{"name": "", "dbtConnection": {"type": "gitlab"}}');
 EXCEPTION WHEN invalid_parameter_value THEN
 	IF TG_ARGV[0] = 'again' THEN

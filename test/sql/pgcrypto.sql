@@ -7,6 +7,8 @@ CREATE EXTENSION pgcrypto SCHEMA regress_crypto;
 CREATE EXTENSION dbt_sources;
 RESET client_min_messages;
 \set p '''11111111-1111-4111-8111-111111111111'''
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 
@@ -39,6 +41,7 @@ ALTER SCHEMA regress_crypto RENAME TO regress_elsewhere;
 SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS type;
 
 DROP EXTENSION dbt_sources;
+DROP TABLE project_dbt_sources, projects;
 DROP EXTENSION pgcrypto;
 DROP SCHEMA regress_elsewhere;
 DROP ROLE regress_manager;
