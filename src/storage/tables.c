@@ -60,6 +60,7 @@ static const struct
 
 /* the schema that the extension is in */
 static Oid	schema = InvalidOid;
+static bool locked = false;		/* the tables, by the call that is running */
 
 /* what was found there, in a context of its own; those before it go when the
  * transaction ends, as a statement that is running may still use them */
@@ -430,6 +431,7 @@ DropOutdated(XactEvent event, void *arg pg_attribute_unused())
 
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
+	locked = false;
 	foreach(lc, outdated)
 		MemoryContextDelete(lfirst(lc));
 	list_free(outdated);
@@ -459,6 +461,7 @@ UseSchema(Oid oid)
 	if (oid != schema)
 		current_valid = false;
 	schema = oid;
+	locked = false;
 }
 
 /*
@@ -475,11 +478,12 @@ GetTables(void)
 	Tables	   *found;
 
 	WatchForChanges();
-	if (current_valid)
+	if (current_valid && !locked)
 	{
 		/* so that they keep their names; sees what others have committed */
 		LockRelationOid(current->sources, AccessShareLock);
 		LockRelationOid(current->projects, AccessShareLock);
+		locked = true;
 	}
 	if (current_valid)
 		return current;

@@ -1,0 +1,173 @@
+-- enable_dbt_sources(): which tables can have the projects, and who may say so
+SET client_min_messages = warning;
+CREATE SCHEMA dbt;
+CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
+CREATE SCHEMA app;
+RESET client_min_messages;
+SELECT dbt.rotate_encryption_key() IS NOT NULL AS rotated;
+\set p '''11111111-1111-4111-8111-111111111111'''
+
+-- until then
+SELECT dbt.list_project_dbt_sources(:p);
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "x"}');
+SELECT dbt.set_project_dbt_connection(:p, '{"type": "none"}');
+SELECT dbt.copy_project_dbt_sources(:p, '22222222-2222-4222-8222-222222222222');
+SELECT dbt.reencrypt_dbt_connections();
+SELECT status, body #>> '{error,message}' AS message FROM dbt.http_request('GET', '/api/v1/projects/' || :p || '/dbt-sources');
+SELECT count(*) FROM dbt.validate_dbt_connection('{"type": "none"}');
+
+-- what can't be the table of projects
+CREATE TABLE app.projects (id serial PRIMARY KEY, key uuid, code text UNIQUE, late uuid UNIQUE DEFERRABLE, part uuid, low uuid);
+CREATE UNIQUE INDEX ON app.projects (part) WHERE id > 0;
+CREATE UNIQUE INDEX ON app.projects (id, low);
+CREATE VIEW app.a_view AS SELECT key FROM app.projects;
+CREATE MATERIALIZED VIEW app.a_matview AS SELECT key FROM app.projects;
+CREATE FOREIGN DATA WRAPPER regress_dbt;
+CREATE SERVER regress_dbt FOREIGN DATA WRAPPER regress_dbt;
+CREATE FOREIGN TABLE app.a_foreign_table (key uuid) SERVER regress_dbt;
+CREATE TEMP TABLE a_temp_table (key uuid PRIMARY KEY);
+CREATE UNLOGGED TABLE app.an_unlogged_table (key uuid PRIMARY KEY);
+SELECT dbt.enable_dbt_sources(NULL);
+SELECT dbt.enable_dbt_sources(0);
+SELECT dbt.enable_dbt_sources('app.nowhere');
+SELECT dbt.enable_dbt_sources('app.a_view', 'key');
+SELECT dbt.enable_dbt_sources('app.a_matview', 'key');
+SELECT dbt.enable_dbt_sources('app.a_foreign_table', 'key');
+SELECT dbt.enable_dbt_sources('app.projects_id_seq');
+SELECT dbt.enable_dbt_sources('app.projects_pkey');
+SELECT dbt.enable_dbt_sources('a_temp_table');
+SELECT dbt.enable_dbt_sources('app.an_unlogged_table');
+SELECT dbt.enable_dbt_sources('app.projects');
+SELECT dbt.enable_dbt_sources('app.projects', 'nothing');
+SELECT dbt.enable_dbt_sources('app.projects', 'ctid');
+SELECT dbt.enable_dbt_sources('app.projects', 'code');
+SELECT dbt.enable_dbt_sources('app.projects', 'key');
+SELECT dbt.enable_dbt_sources('app.projects', 'late');
+SELECT dbt.enable_dbt_sources('app.projects', 'part');
+SELECT dbt.enable_dbt_sources('app.projects', 'low');
+BEGIN READ ONLY;
+SELECT dbt.enable_dbt_sources('app.projects', 'key');
+ROLLBACK;
+SELECT count(*) AS tables FROM pg_class WHERE relnamespace = 'dbt'::regnamespace;
+
+-- an ordinary role that owns the table, or may reference it; default privileges open nothing
+CREATE ROLE regress_dbt_owner;
+CREATE ROLE regress_dbt_other;
+ALTER TABLE app.projects ADD UNIQUE (key);
+ALTER TABLE app.projects OWNER TO regress_dbt_owner;
+GRANT USAGE ON SCHEMA app, dbt TO regress_dbt_owner, regress_dbt_other;
+GRANT CREATE ON SCHEMA dbt TO regress_dbt_other;
+\set VERBOSITY terse
+SET ROLE regress_dbt_owner;
+SELECT dbt.enable_dbt_sources('app.projects', 'key');
+SET ROLE regress_dbt_other;
+SELECT dbt.enable_dbt_sources('app.projects', 'key');
+RESET ROLE;
+\set VERBOSITY default
+SELECT count(*) AS tables FROM pg_class WHERE relnamespace = 'dbt'::regnamespace;
+GRANT CREATE ON SCHEMA dbt TO regress_dbt_owner;
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_dbt_owner GRANT SELECT ON TABLES TO PUBLIC;
+SET ROLE regress_dbt_owner;
+SELECT dbt.enable_dbt_sources('app.projects', 'key');
+RESET ROLE;
+\d dbt.project_dbt_sources
+SELECT pg_get_userbyid(relowner) AS owner, has_table_privilege('regress_dbt_other', oid, 'SELECT') AS open,
+	(SELECT count(*) FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e') AS member
+FROM pg_class c WHERE oid = 'dbt.project_dbt_sources'::regclass;
+SELECT attname FROM pg_attribute WHERE attrelid = 'dbt.project_dbt_sources'::regclass AND attnum > 0
+	AND col_description(attrelid, attnum) IS NULL;
+SELECT attname, attstorage FROM pg_attribute WHERE attrelid = 'dbt.project_dbt_sources'::regclass AND attname = 'dbt_connection';
+
+-- again, for the same and for another
+SET ROLE regress_dbt_owner;
+SELECT dbt.enable_dbt_sources('app.projects', 'key');
+CREATE TEMP TABLE projects (key uuid PRIMARY KEY);
+RESET ROLE;
+CREATE TABLE app.others (key uuid PRIMARY KEY);
+SELECT dbt.enable_dbt_sources('app.others');
+SELECT dbt.enable_dbt_sources('app.projects', 'late');
+
+-- it works
+INSERT INTO app.projects (key) VALUES (:p);
+SELECT dbt.create_project_dbt_source(:p, '{"name": "a", "dbtConnection": {"type": "none"}}') ->> 'name' AS created;
+-- a running session follows what is renamed
+ALTER TABLE app.projects RENAME TO "Projects of ours";
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "table"}') ->> 'name' AS renamed;
+ALTER TABLE app."Projects of ours" RENAME key TO "The key";
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "column"}') ->> 'name' AS renamed;
+ALTER SCHEMA app RENAME TO "An app";
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "schema"}') ->> 'name' AS renamed;
+CREATE SCHEMA app;
+ALTER TABLE "An app"."Projects of ours" SET SCHEMA app;
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "moved"}') ->> 'name' AS renamed;
+ALTER SCHEMA dbt RENAME TO "The dbt";
+SELECT "The dbt".update_project_dbt_source(:p, :p, '{"name": "schema of the extension"}') ->> 'name' AS renamed;
+ALTER SCHEMA "The dbt" RENAME TO dbt;
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+
+-- and notices what is gone
+ALTER TABLE dbt.project_dbt_sources DROP CONSTRAINT project_dbt_sources_project_uuid_fkey;
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "unreferenced"}');
+SELECT dbt.list_project_dbt_sources(:p);
+SELECT dbt.enable_dbt_sources('app."Projects of ours"', 'The key');
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+-- two tables
+ALTER TABLE dbt.project_dbt_sources ADD FOREIGN KEY (project_uuid) REFERENCES "An app".others;
+INSERT INTO "An app".others VALUES (:p);
+ALTER TABLE dbt.project_dbt_sources ADD CONSTRAINT second FOREIGN KEY (project_uuid) REFERENCES "An app".others;
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "unclear"}');
+ALTER TABLE dbt.project_dbt_sources DROP CONSTRAINT second;
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+-- another key on the same column to the same table, or on other columns, is not a second table
+ALTER TABLE dbt.project_dbt_sources ADD FOREIGN KEY (project_uuid) REFERENCES app."Projects of ours" ("The key"),
+	ADD note uuid REFERENCES "An app".others;
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+
+-- the table outlives the extension
+DROP EXTENSION dbt_sources;
+SELECT name, is_primary, version FROM dbt.project_dbt_sources ORDER BY precedence;
+CREATE EXTENSION dbt_sources SCHEMA dbt;
+SELECT e ->> 'name' AS name FROM jsonb_array_elements(dbt.list_project_dbt_sources(:p)) e;
+SET ROLE regress_dbt_owner;
+SELECT dbt.enable_dbt_sources('app."Projects of ours"', 'The key');
+RESET ROLE;
+-- moved to another table with the same projects, as the hint says
+ALTER TABLE dbt.project_dbt_sources DROP CONSTRAINT project_dbt_sources_project_uuid_fkey, DROP CONSTRAINT project_dbt_sources_project_uuid_fkey1;
+SELECT dbt.enable_dbt_sources('"An app".others');
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+DROP TABLE dbt.project_dbt_sources;
+
+-- a name that is taken
+CREATE VIEW dbt.project_dbt_sources AS SELECT 1;
+SELECT dbt.enable_dbt_sources('"An app".others');
+SELECT dbt.list_project_dbt_sources(:p);
+DROP VIEW dbt.project_dbt_sources;
+CREATE TABLE dbt.project_dbt_sources (project_uuid uuid, name text);
+SELECT dbt.enable_dbt_sources('"An app".others');
+DROP TABLE dbt.project_dbt_sources;
+
+-- a partitioned table; a uuid that is a domain
+SET client_min_messages = warning;
+CREATE DOMAIN "An app".project_key AS uuid;
+CREATE TABLE "An app".parts (id "An app".project_key PRIMARY KEY, name text) PARTITION BY HASH (id);
+CREATE TABLE "An app".part0 PARTITION OF "An app".parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE "An app".part1 PARTITION OF "An app".parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+RESET client_min_messages;
+SELECT dbt.enable_dbt_sources('"An app".parts');
+INSERT INTO "An app".parts VALUES (:p), ('22222222-2222-4222-8222-222222222222');
+SELECT dbt.create_project_dbt_source(id, '{"name": "a", "dbtConnection": {"type": "none"}}') ->> 'name' AS created FROM "An app".parts;
+CREATE TABLE "An app".part2 (LIKE "An app".part0 INCLUDING ALL);
+\set VERBOSITY sqlstate
+ALTER TABLE "An app".parts DETACH PARTITION "An app".part1;
+\set VERBOSITY default
+SELECT dbt.enable_dbt_sources('"An app".parts');
+SELECT dbt.list_project_dbt_sources('33333333-3333-4333-8333-333333333333');
+
+SET client_min_messages = warning;
+DROP TABLE dbt.project_dbt_sources;
+DROP EXTENSION dbt_sources;
+DROP SCHEMA dbt, app, "An app" CASCADE;
+DROP TABLE a_temp_table;
+DROP FOREIGN DATA WRAPPER regress_dbt CASCADE;
+DROP OWNED BY regress_dbt_owner;
+DROP ROLE regress_dbt_owner, regress_dbt_other;

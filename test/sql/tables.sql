@@ -1,0 +1,262 @@
+-- the tables are the user's: what they add to the table of sources works, or says why not
+SET client_min_messages = warning;
+CREATE SCHEMA dbt;
+CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
+RESET client_min_messages;
+CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+-- as the role that owns the application's tables
+CREATE ROLE regress_dbt_app;
+CREATE ROLE regress_dbt_manager;
+GRANT USAGE, CREATE ON SCHEMA dbt TO regress_dbt_app;
+GRANT USAGE ON SCHEMA dbt TO regress_dbt_manager;
+ALTER TABLE projects OWNER TO regress_dbt_app;
+SET ROLE regress_dbt_app;
+SELECT dbt.enable_dbt_sources('projects');
+GRANT SELECT, UPDATE ON projects TO regress_dbt_manager;
+RESET ROLE;
+SELECT dbt.rotate_encryption_key() IS NOT NULL AS rotated;
+\set p '''11111111-1111-4111-8111-111111111111'''
+\set q '''22222222-2222-4222-8222-222222222222'''
+INSERT INTO projects VALUES (:p, 'one'), (:q, 'two');
+SELECT dbt.create_project_dbt_source(:p, '{"name": "a", "dbtConnection": {"type": "gitlab", "personal_access_token": "sesame",
+	"repository": "r", "branch": "b", "project_sub_path": "/"}}') ->> 'projectDbtSourceUuid' AS a \gset
+SELECT dbt.create_project_dbt_source(:p, '{"name": "b", "dbtConnection": {"type": "none"}}') ->> 'projectDbtSourceUuid' AS b \gset
+SET search_path = dbt, public;
+
+-- version counts changes of name and connection, and nothing else
+SELECT name, version FROM project_dbt_sources ORDER BY precedence;
+SELECT update_project_dbt_source(:p, :'b', '{}') ->> 'name' AS unchanged;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}') ->> 'name' AS renamed;
+SELECT update_project_dbt_source(:p, :'b', '{"dbtConnection": {"type": "dbt"}}') ->> 'type' AS replaced;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "b", "dbtConnection": {"type": "none"}}') ->> 'name' AS both;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "a"}');
+SELECT update_project_dbt_source(:p, :'b', '{"dbtConnection": {"type": "nothing"}}');
+SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "gitlab", "repository": "r", "branch": "c", "project_sub_path": "/"}}') ->> 'branch' AS token_kept;
+SELECT update_project_dbt_source(:p, :p, '{"name": "primary"}') ->> 'name' AS renamed;
+SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS set;
+SELECT rotate_encryption_key() IS NOT NULL AS rotated, reencrypt_dbt_connections() AS reencrypted;
+SELECT name, version FROM project_dbt_sources ORDER BY precedence;
+
+-- a trigger runs as the owner: one whose function any caller could lead astray doesn't run
+CREATE TABLE audit (name text, by_role name);
+GRANT ALL ON audit TO regress_dbt_app;
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO audit VALUES (NEW.name, current_user); RETURN NEW; END $$;
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OF name, dbt_connection ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION audit();
+SET ROLE regress_dbt_manager;
+CREATE TEMP TABLE audit (name text, by_role name);
+CREATE FUNCTION pg_temp.attack() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE NOTICE 'attack as %', current_user; RETURN NULL; END $$;
+CREATE TRIGGER attack BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION pg_temp.attack();
+GRANT ALL ON audit TO PUBLIC;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"dbtConnection": {"type": "none"}}');
+SELECT dbt.create_project_dbt_source(:p, '{"name": "attacked", "dbtConnection": {"type": "none"}}');
+SELECT dbt.set_project_dbt_connection(:p, '{"type": "none"}');
+SELECT dbt.delete_project_dbt_source(:p, :'b');
+SELECT jsonb_array_length(dbt.list_project_dbt_sources(:p)) AS listed;
+RESET ROLE;
+-- a path without pg_temp has it first
+ALTER FUNCTION audit() SET search_path = dbt;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
+ALTER FUNCTION audit() SET search_path = pg_temp, dbt;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
+ALTER FUNCTION audit() SET search_path = dbt, pg_temp;
+SET ROLE regress_dbt_manager;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "audited"}') ->> 'name' AS renamed;
+SELECT count(*) AS attacked FROM pg_temp.audit;
+RESET ROLE;
+SELECT * FROM dbt.audit;
+-- none that is disabled, nor one with an empty path, which has all names qualified
+ALTER FUNCTION audit() RESET search_path;
+ALTER TABLE project_dbt_sources DISABLE TRIGGER audit;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
+ALTER TABLE project_dbt_sources ENABLE ALWAYS TRIGGER audit;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}');
+CREATE OR REPLACE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN INSERT INTO dbt.audit VALUES (NEW.name, current_user); RETURN NEW; END $$;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
+SELECT * FROM dbt.audit;
+DROP TRIGGER audit ON project_dbt_sources;
+-- whatever the caller's search_path is, a function that isn't a trigger's has ours
+CREATE FUNCTION path_of(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', current_setting('search_path'); RETURN true; END $$;
+ALTER TABLE project_dbt_sources ADD CONSTRAINT path CHECK (path_of(name));
+SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}') ->> 'name' AS renamed;
+SHOW search_path;
+ALTER TABLE project_dbt_sources DROP CONSTRAINT path;
+
+-- triggers that suppress a row: an error, and nothing stored
+CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER suppress BEFORE INSERT OR UPDATE OR DELETE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION suppress();
+SELECT update_project_dbt_source(:p, :p, '{"name": "suppressed"}');
+\set VERBOSITY sqlstate
+SELECT update_project_dbt_source(:p, :'b', '{"name": "suppressed"}');
+SELECT update_project_dbt_source(:p, :'b', '{"dbtConnection": {"type": "none"}}');
+SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "gitlab", "repository": "r", "branch": "d", "project_sub_path": "/"}}');
+SELECT create_project_dbt_source(:p, '{"name": "suppressed", "dbtConnection": {"type": "none"}}');
+SELECT create_project_dbt_source(:q, '{"name": "suppressed", "dbtConnection": {"type": "none"}}');
+SELECT set_project_dbt_connection(:p, '{"type": "dbt"}');
+SELECT set_project_dbt_connection(:q, '{"type": "dbt"}');
+SELECT update_project_dbt_source(:q, :q, '{"name": "suppressed"}');
+SELECT copy_project_dbt_sources(:p, :q);
+SELECT delete_project_dbt_source(:p, :'b');
+SELECT delete_project_dbt_source(:p, '33333333-3333-4333-8333-333333333333');
+SELECT update_project_dbt_source(:p, '33333333-3333-4333-8333-333333333333', '{"name": "x"}');
+\set VERBOSITY default
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+SET client_min_messages = error;
+SELECT reencrypt_dbt_connections() AS reencrypted;
+RESET client_min_messages;
+SELECT name, dbt_connection_type, version FROM project_dbt_sources ORDER BY precedence;
+DROP TRIGGER suppress ON project_dbt_sources;
+SELECT reencrypt_dbt_connections() AS reencrypted;
+
+-- triggers that change a row: the answer is what is stored
+CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$;
+CREATE TRIGGER change BEFORE INSERT OR UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION change();
+SELECT update_project_dbt_source(:p, :'b', '{"name": "changed"}') ->> 'name' AS name;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "changed again", "dbtConnection": {"type": "none"}}') ->> 'name' AS name;
+SELECT create_project_dbt_source(:p, '{"name": "c", "dbtConnection": {"type": "none"}}') ->> 'name' AS name;
+CREATE OR REPLACE FUNCTION change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN NEW.dbt_connection := CASE NEW.name WHEN 'old' THEN OLD.dbt_connection WHEN 'none' THEN NULL ELSE 'broken' END; NEW.precedence := 9; RETURN NEW; END $$;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "old", "dbtConnection": {"type": "dbt"}}') - 'projectDbtSourceUuid' AS summary;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "none", "dbtConnection": {"type": "dbt"}}') - 'projectDbtSourceUuid' AS summary;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "broken", "dbtConnection": {"type": "dbt"}}') - 'projectDbtSourceUuid' AS summary;
+SELECT create_project_dbt_source(:p, '{"name": "broken from the first", "dbtConnection": {"type": "none"}}') - 'projectDbtSourceUuid' AS summary;
+DROP TRIGGER change ON project_dbt_sources;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "b", "dbtConnection": {"type": "none"}}') - 'projectDbtSourceUuid' AS healed;
+
+-- rules that do something else
+CREATE RULE frozen AS ON UPDATE TO project_dbt_sources DO INSTEAD NOTHING;
+\set VERBOSITY sqlstate
+SELECT update_project_dbt_source(:p, :'b', '{"name": "frozen"}');
+DROP RULE frozen ON project_dbt_sources;
+CREATE RULE frozen AS ON DELETE TO project_dbt_sources DO INSTEAD NOTHING;
+SELECT delete_project_dbt_source(:p, :'b');
+\set VERBOSITY default
+DROP RULE frozen ON project_dbt_sources;
+
+-- only the unique name of a project is ours; a row that breaks a rule isn't shown
+CREATE UNIQUE INDEX lower_name ON project_dbt_sources (project_uuid, lower(name));
+CREATE UNIQUE INDEX one_of_a_type ON project_dbt_sources (dbt_connection_type) WHERE dbt_connection_type = 'manifest';
+CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$ BEGIN INSERT INTO public.taken VALUES (NEW.name); RETURN NEW; END $$;
+CREATE TABLE public.taken (name text CONSTRAINT project_dbt_sources_project_uuid_name_key UNIQUE, CHECK (name <> 'secretive'));
+GRANT ALL ON public.taken TO regress_dbt_app;
+INSERT INTO public.taken VALUES ('taken');
+ALTER TABLE project_dbt_sources ADD CONSTRAINT polite CHECK (name <> 'rude');
+\set VERBOSITY terse
+SET ROLE regress_dbt_manager;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "a"}');
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "A"}');
+RESET ROLE;
+CREATE TRIGGER take AFTER UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION take();
+SET ROLE regress_dbt_manager;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "taken"}');
+SELECT status, body #>> '{error,name}' AS error FROM dbt.http_request('PATCH', format('/api/v1/projects/%s/dbt-sources/%s', :p, :'b'), '{"name": "a"}');
+SELECT status FROM dbt.http_request('PATCH', format('/api/v1/projects/%s/dbt-sources/%s', :p, :'b'), '{"name": "taken"}');
+\set VERBOSITY default
+-- (its context differs between versions)
+\set SHOW_CONTEXT never
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "rude"}');
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "secretive"}');
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "rude", "dbtConnection": {"type": "none"}}');
+RESET ROLE;
+\set SHOW_CONTEXT errors
+DROP TRIGGER take ON project_dbt_sources;
+DROP INDEX lower_name, one_of_a_type;
+ALTER TABLE project_dbt_sources DROP CONSTRAINT polite;
+
+-- unique constraints that are checked late
+ALTER TABLE project_dbt_sources DROP CONSTRAINT project_dbt_sources_project_uuid_name_key,
+	DROP CONSTRAINT project_dbt_sources_pkey,
+	ADD CONSTRAINT names UNIQUE (name, project_uuid) DEFERRABLE,
+	ADD CONSTRAINT keys PRIMARY KEY (project_uuid, project_dbt_source_uuid) DEFERRABLE;
+SELECT create_project_dbt_source(:q, '{"name": "first", "dbtConnection": {"type": "none"}}') -> 'precedence' AS precedence;
+SELECT create_project_dbt_source(:q, '{"name": "first", "dbtConnection": {"type": "none"}}');
+ALTER TABLE project_dbt_sources DROP CONSTRAINT names, DROP CONSTRAINT keys,
+	ADD PRIMARY KEY (project_uuid, project_dbt_source_uuid), ADD UNIQUE (project_uuid, name);
+
+-- columns that aren't what they were: an error, whatever is called, and nothing stored
+CREATE DOMAIN short AS text CHECK (length(VALUE) < 5);
+BEGIN;
+ALTER TABLE project_dbt_sources ALTER name TYPE varchar(25);
+SELECT update_project_dbt_source(:p, :'b', '{"name": "x"}');
+ROLLBACK;
+BEGIN;
+ALTER TABLE project_dbt_sources ALTER dbt_connection_type TYPE short USING NULL;
+SELECT update_project_dbt_source(:p, :'b', '{"dbtConnection": {"type": "manifest", "manifest": "{}", "hideRefreshButton": true}}');
+ROLLBACK;
+BEGIN;
+ALTER TABLE project_dbt_sources ALTER updated_at TYPE date;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "x"}');
+ROLLBACK;
+BEGIN;
+ALTER TABLE project_dbt_sources ALTER name TYPE name;
+SELECT list_project_dbt_sources(:p);
+ROLLBACK;
+BEGIN;
+ALTER TABLE project_dbt_sources ALTER precedence TYPE bigint;
+SELECT create_project_dbt_source(:p, '{"name": "x", "dbtConnection": {"type": "none"}}');
+ROLLBACK;
+BEGIN;
+ALTER TABLE project_dbt_sources DROP version;
+SELECT get_project_dbt_source(:p, :'b');
+ROLLBACK;
+BEGIN;
+ALTER TABLE project_dbt_sources ALTER name DROP NOT NULL;
+UPDATE project_dbt_sources SET name = NULL WHERE project_dbt_source_uuid = :'b';
+SELECT list_project_dbt_sources(:p);
+ROLLBACK;
+-- but their order doesn't matter, nor others
+BEGIN;
+ALTER TABLE project_dbt_sources ADD first text DEFAULT 'x', DROP created_at, DROP is_primary;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "x"}') ->> 'name' AS renamed;
+ROLLBACK;
+SELECT e ->> 'name' AS name, e ->> 'type' AS type FROM jsonb_array_elements(list_project_dbt_sources(:p)) e;
+
+-- the table of sources in partitions
+ALTER TABLE project_dbt_sources RENAME TO whole;
+CREATE TABLE project_dbt_sources (LIKE whole INCLUDING ALL, FOREIGN KEY (project_uuid) REFERENCES projects) PARTITION BY HASH (project_uuid);
+CREATE TABLE part0 PARTITION OF project_dbt_sources FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE part1 PARTITION OF project_dbt_sources FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO project_dbt_sources (project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection_type, dbt_connection)
+SELECT project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection_type, dbt_connection FROM whole;
+SELECT update_project_dbt_source(:p, :'a', '{"name": "part"}') ->> 'name' AS renamed;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "part"}');
+SELECT create_project_dbt_source(:q, '{"name": "part", "dbtConnection": {"type": "none"}}') ->> 'name' AS created;
+CREATE TRIGGER audit AFTER UPDATE ON part0 FOR EACH ROW EXECUTE FUNCTION suppress();
+CREATE TRIGGER audit AFTER UPDATE ON part1 FOR EACH ROW EXECUTE FUNCTION suppress();
+SELECT update_project_dbt_source(:p, :'a', '{"name": "trigger of a part"}') ->> 'name' AS renamed;
+ALTER FUNCTION suppress() RESET ALL;
+SELECT update_project_dbt_source(:p, :'a', '{"name": "unsafe"}') ->> 'name' AS renamed;
+
+-- a policy's function moves the schema, and calls us, while we run
+CREATE FUNCTION public.move() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_setting('test.moved', true) = 'not yet' THEN
+		SET test.moved = 'moved';
+		ALTER SCHEMA dbt RENAME TO moved;
+		PERFORM moved.list_project_dbt_sources('22222222-2222-4222-8222-222222222222');
+	END IF;
+	RETURN true;
+END $$;
+ALTER TABLE projects ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY move ON projects USING (public.move());
+ALTER SCHEMA dbt OWNER TO regress_dbt_app;
+GRANT CREATE ON DATABASE :"DBNAME" TO regress_dbt_app;
+SET ROLE regress_dbt_app;
+SET test.moved = 'not yet';
+SELECT count(dbt.list_project_dbt_sources(project_uuid)) AS lists FROM unnest(ARRAY[:p, :q]::uuid[]) project_uuid;
+SELECT jsonb_array_length(moved.list_project_dbt_sources(:p)) AS listed;
+RESET ROLE;
+
+SET client_min_messages = warning;
+RESET search_path;
+DROP EXTENSION dbt_sources;
+DROP SCHEMA moved CASCADE;
+DROP TABLE projects, public.taken;
+DROP FUNCTION public.move;
+REVOKE CREATE ON DATABASE :"DBNAME" FROM regress_dbt_app;
+DROP OWNED BY regress_dbt_manager, regress_dbt_app;
+DROP ROLE regress_dbt_app, regress_dbt_manager;
