@@ -84,7 +84,7 @@ CalledSchema(FunctionCallInfo fcinfo)
 	if (!OidIsValid(schema))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function with OID %u does not exist", fcinfo->flinfo->fn_oid)));
+				 errmsg("the function that was called has been dropped")));
 	return schema;
 }
 

@@ -61,8 +61,7 @@ ReportFailure(Batch *batch, const Source *source, const char *why)
 		appendStringInfo(&batch->report, "%sProject %s, source %s: %s",
 						 batch->report.len > 0 ? "\n" : "",
 						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->project))),
-						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->source))),
-						 why);
+						 SourceLabel(source), why);
 }
 
 static void

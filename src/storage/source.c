@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "storage/source.h"
 
 bool
@@ -19,4 +21,16 @@ bool
 IsPrimary(const Source *source)
 {
 	return SameUuid(&source->project, &source->source);
+}
+
+/*
+ * How messages name a source: by its name, and by its uuid.
+ */
+char *
+SourceLabel(const Source *source)
+{
+	char	   *uuid = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->source)));
+
+	return source->name == NULL ? uuid :
+		psprintf("\"%s\" (%s)", text_to_cstring(source->name), uuid);
 }

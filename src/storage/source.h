@@ -35,5 +35,6 @@ typedef void (*SourceCallback) (Source *source, void *arg);
 
 extern bool SameUuid(const pg_uuid_t *a, const pg_uuid_t *b);
 extern bool IsPrimary(const Source *source);
+extern char *SourceLabel(const Source *source);
 
 #endif							/* DBT_SOURCES_SOURCE_H */

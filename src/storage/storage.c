@@ -57,13 +57,12 @@ FetchSource(const pg_uuid_t *project, const pg_uuid_t *source)
 }
 
 static void
-RaiseSuppressed(const pg_uuid_t *source)
+RaiseSuppressed(const Source *source)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-			 errmsg("dbt source %s was not stored",
-					DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(source)))),
-			 errdetail("A trigger, a rule or a policy of the table suppressed the row.")));
+			 errmsg("change of dbt source %s was suppressed", SourceLabel(source)),
+			 errdetail("A trigger, a rule or a policy of the table kept it from being stored.")));
 }
 
 /*
@@ -74,8 +73,10 @@ RaiseSuppressed(const pg_uuid_t *source)
 static void
 RefuseSuppressed(const pg_uuid_t *project, const pg_uuid_t *source)
 {
-	if (FetchRow(project, source) != NULL)
-		RaiseSuppressed(source);
+	Source	   *unchanged = FetchRow(project, source);
+
+	if (unchanged != NULL)
+		RaiseSuppressed(unchanged);
 }
 
 /*
@@ -94,7 +95,7 @@ AddPrimary(const pg_uuid_t *project)
 		return;
 	(void) RunStatement(ADD_PRIMARY, args, NULL, NULL);
 	if (FetchRow(project, project) == NULL)
-		RaiseSuppressed(project);
+		RaiseSuppressed(UntouchedPrimary(project));
 }
 
 /*
@@ -142,7 +143,7 @@ LockForCreation(const pg_uuid_t *project)
 		return;
 	AddPrimary(project);
 	if (RunStatement(LOCK_PRIMARY, args, NULL, NULL) == 0)
-		RaiseSuppressed(project);
+		RaiseSuppressed(UntouchedPrimary(project));
 }
 
 /*
@@ -256,7 +257,7 @@ ReplaceSource(const Source *source, const char *type)
 	Source	   *stored = RunReplacement(REPLACE_SOURCE, source, type, NULL);
 
 	if (stored == NULL)
-		RaiseSuppressed(&source->source);
+		RaiseSuppressed(source);
 	return stored;
 }
 
@@ -310,7 +311,7 @@ InsertSource(const Source *source, const char *type)
 
 	(void) RunStatement(INSERT_SOURCE, args, NULL, &stored);
 	if (stored == NULL)
-		RaiseSuppressed(&source->source);
+		RaiseSuppressed(source);
 	return stored;
 }
 

@@ -159,7 +159,7 @@ RequireConnection(Source *source)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("connection of dbt source %s of project %s cannot be decrypted",
-						UuidText(&source->source), UuidText(&source->project)),
+						SourceLabel(source), UuidText(&source->project)),
 				 errdetail_internal("%s", why),
 				 errhint("Restore the keyring that has its key, or store the connection anew.")));
 	return connection;

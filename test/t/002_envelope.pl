@@ -118,7 +118,7 @@ $node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
 my $stderr;
 $node->psql('postgres', "SELECT get_project_dbt_source('$project', '$source')", stderr => \$stderr,
 	extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-like($stderr, qr/XX001: connection of dbt source $source of project $project cannot be decrypted\nDETAIL:  The keyring does not have its key\./,
+like($stderr, qr/XX001: connection of dbt source "a" \($source\) of project $project cannot be decrypted\nDETAIL:  The keyring does not have its key\./,
 	'an unknown key is named as the reason');
 my $before = $node->safe_psql('postgres', "SELECT md5(dbt_connection) FROM project_dbt_sources WHERE $row");
 is($node->safe_psql('postgres', "SELECT update_project_dbt_source('$project', '$source', '{\"name\": \"b\"}') -> 'hasCredentialError'"),

@@ -126,7 +126,7 @@ append_to_file($file, $now);
 chmod 0600, $file;
 is(types($primary), 'undecryptable undecryptable', 'a key is lost');
 my ($out, $err) = runbook('A key is lost', 2);
-like($err, qr/WARNING:  2 connections were not re-encrypted.*Project $project, source $project: The keyring does not have its key/s, 'who lost what is named');
+like($err, qr/WARNING:  2 connections were not re-encrypted.*Project $project, source \S.*\($project\): The keyring does not have its key/s, 'who lost what is named');
 runbook('A key is lost', 1);
 is(types($primary), 'dbt dbt', 'the copy has it');
 my ($active) = $now =~ /"kid": "([^"]+)"/;
