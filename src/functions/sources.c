@@ -68,7 +68,7 @@ RaiseSourceNotFound(void)
 static void
 RaiseManagedNotFound(const pg_uuid_t *project)
 {
-	RequireManage(project);
+	RequireManageOfAbsent(project);
 	RaiseSourceNotFound();
 }
 

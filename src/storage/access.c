@@ -113,11 +113,8 @@ RequireManage(const pg_uuid_t *project)
 /*
  * What RequireManage() is to a source that is there: its project is there, too,
  * by the foreign key, so who owns all sources needs no look at this one.
- * Where the source isn't found, RequireManage() tells whether its project is.
+ * Where the source isn't found, RequireManageOfAbsent() makes up for that.
  * The primary source may have no row, and so needs that of its project.
- *
- * In a distributed database, nobody else could look at the project after the
- * owner's statement.
  *
  * Errors: as above.
  */
@@ -125,5 +122,19 @@ void
 RequireManageOfSource(const pg_uuid_t *project, const pg_uuid_t *source)
 {
 	if (SameUuid(project, source) || !OwnsAllSources())
+		RequireManage(project);
+}
+
+/*
+ * After RequireManageOfSource(), where the source isn't found: whether its
+ * project is there.
+ *
+ * Who was asked before isn't asked again: in a distributed database nobody but
+ * the owner can look at anything after the owner's statement has written.
+ */
+void
+RequireManageOfAbsent(const pg_uuid_t *project)
+{
+	if (OwnsAllSources())
 		RequireManage(project);
 }

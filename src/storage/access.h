@@ -14,6 +14,7 @@
 
 extern void RequireView(const pg_uuid_t *project);
 extern void RequireManage(const pg_uuid_t *project);
+extern void RequireManageOfAbsent(const pg_uuid_t *project);
 extern void RequireManageOfSource(const pg_uuid_t *project, const pg_uuid_t *source);
 
 #endif							/* DBT_SOURCES_ACCESS_H */

@@ -66,5 +66,17 @@ ok(is_simple($_), "simple: $_") for @of_a_project;
 cmp_ok(scalar @of_a_project, '>=', 13, 'every kind of statement was seen');
 is(scalar(grep { /$over_all/ } keys %seen), 2, 'two go over all projects');
 
+# once the owner's statements write, nobody else's may follow
+$offset = -s $node->logfile;
+my $absent = '33333333-3333-4333-8333-333333333333';
+for my $body ('{"name": "x"}', '{"dbtConnection": {"type": "none"}}', "{\"dbtConnection\": {$gitlab, \"branch\": \"b\"}}")
+{
+	my ($status, undef, $err) = $node->psql('postgres', "SET ROLE manager; SELECT update_project_dbt_source('$p', '$absent', '$body')");
+	like($err, qr/dbt source not found/, "not there: $body");
+}
+my @tables = slurp_file($node->logfile, $offset) =~ /Query Text: [^\n]*public\.(projects|project_dbt_sources)\b/g;
+is(join(' ', @tables), join(' ', 'projects project_dbt_sources project_dbt_sources', 'projects project_dbt_sources project_dbt_sources', 'projects project_dbt_sources'),
+	'the caller is asked before the owner');
+
 $node->stop;
 done_testing();
