@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *		What differs between PostgreSQL 14 and 18, and nowhere else.
+ *		What differs between PostgreSQL 14 and 19, and nowhere else.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,9 +10,13 @@
 
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 
 /*
  * PostgreSQL 16 hides what a library doesn't mark as exported.  So do we before
@@ -21,6 +25,18 @@
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+/* PostgreSQL 19 has a word for what compilers no longer take a comment for. */
+#ifndef pg_fallthrough
+#if defined(__has_attribute)
+#if __has_attribute(fallthrough)
+#define pg_fallthrough __attribute__((fallthrough))
+#endif
+#endif
+#endif
+#ifndef pg_fallthrough
+#define pg_fallthrough
 #endif
 
 /* Early minor releases have no mark for an interrupted DROP DATABASE. */
@@ -51,5 +67,22 @@ LexJson(char *text)
 	return makeJsonLexContextCstringLen(text, strlen(text), GetDatabaseEncoding(), false);
 #endif
 }
+
+/*
+ * PostgreSQL 19 has what is being built, and then the result, in one struct.
+ * Its memory is that of the state's stack, so this carries the stack over.
+ */
+#if PG_VERSION_NUM >= 190000
+static inline JsonbValue *
+PushJsonbValue(JsonbParseState **state, JsonbIteratorToken seq, JsonbValue *value)
+{
+	JsonbInState whole = {.parseState = *state};
+
+	pushJsonbValue(&whole, seq, value);
+	*state = whole.parseState;
+	return whole.result;
+}
+#define pushJsonbValue(state, seq, value) PushJsonbValue(state, seq, value)
+#endif
 
 #endif							/* DBT_SOURCES_COMPAT_H */

@@ -13,6 +13,8 @@
 
 #include "utils/jsonb.h"
 
+#include "base/compat.h"
+
 /* One member of an object, or one element of an array (then key is unset). */
 typedef struct JsonMember
 {

@@ -22,6 +22,7 @@
 #include <limits.h>
 
 #include "log/mask.h"
+#include "base/compat.h"
 #include "rules/variants.h"
 
 #define MASK '*'
@@ -147,10 +148,10 @@ SkipToValue(char *s)
 		{
 			case '\'':
 				in_single_quotes = true;
-				/* FALLTHROUGH */
+				pg_fallthrough;
 			case '"':
 				in_quotes = true;
-				/* FALLTHROUGH */
+				pg_fallthrough;
 			case '\\':
 			case '}':
 			case ']':

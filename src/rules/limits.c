@@ -15,6 +15,7 @@
 #include "utils/numeric.h"
 
 #include "rules/limits.h"
+#include "base/compat.h"
 
 /* no number in the range of a double has more digits before the point */
 #define MAX_DOUBLE_DIGITS 309
@@ -125,7 +126,7 @@ ValidateLimits(Jsonb *document, const char *path, Problems *problems)
 				break;
 			case WJB_ELEM:
 				step->index++;
-				/* FALLTHROUGH */
+				pg_fallthrough;
 			default:			/* WJB_VALUE */
 				if (value.type == jbvNumeric && !NumberFits(value.val.numeric))
 					AddProblemAt(problems, step, NUMBER_OUT_OF_RANGE);
