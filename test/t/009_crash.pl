@@ -39,6 +39,15 @@ sub start_psql
 	return IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $script ], '>', $out, '2>', "$out.err";
 }
 
+# a killed process is gone even if nobody reaps it, as in a container without an
+# init
+sub is_running
+{
+	my ($pid) = @_;
+	open my $fh, '<', "/proc/$pid/stat" or return 0;
+	return (<$fh> // '') !~ /^(?:\d+ \(.*\) [ZX] |$)/s;
+}
+
 sub kill_server
 {
 	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
@@ -53,7 +62,7 @@ sub kill_server
 	kill 'KILL', @children;
 	for my $pid ($postmaster, @children)
 	{
-		sleep 0.01 while kill 0, $pid;
+		sleep 0.01 while is_running($pid);
 	}
 }
 

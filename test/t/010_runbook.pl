@@ -7,6 +7,9 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use lib 'test/t';
+use Needs 'jq';
+
 my $top = getcwd();
 my $project = '11111111-1111-4111-8111-111111111111';
 my $primary = PostgreSQL::Test::Cluster->new('primary');
