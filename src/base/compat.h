@@ -39,6 +39,11 @@
 #define pg_fallthrough
 #endif
 
+/* PostgreSQL 18 wants that word first, where C23 has it, too. */
+#ifndef pg_noreturn
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* Early minor releases have no mark for an interrupted DROP DATABASE. */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB -2

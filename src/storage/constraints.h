@@ -10,8 +10,9 @@
 
 #include "postgres.h"
 
+#include "base/compat.h"
 #include "storage/tables.h"
 
-extern void RethrowWriteError(const Tables *tables) pg_attribute_noreturn();
+pg_noreturn extern void RethrowWriteError(const Tables *tables);
 
 #endif							/* DBT_SOURCES_CONSTRAINTS_H */
