@@ -48,14 +48,17 @@ again = $(MAKE) --no-print-directory $(if $(here),,-f $(firstword $(MAKEFILE_LIS
 installcheck:
 	@failed=0; for suite in $(SUITES); do $(again) $$suite || failed=1; done; exit $$failed
 
+# the next suite writes its own
+differences = { cat regression.diffs 2>/dev/null; exit 1; }
+
 installcheck-imports:
 	@cd '$(top)/src' && awk -f ../test/imports */*.[ch] *.c
 
 installcheck-sql: links
-	@PATH="$(bindir):$$PATH" $(top)/test/apart $(CONTRIB_TESTDB) $(call quoted,$(pg_regress_installcheck) $(REGRESS_OPTS) $(REGRESS))
+	@PATH="$(bindir):$$PATH" $(top)/test/apart $(CONTRIB_TESTDB) $(call quoted,$(pg_regress_installcheck) $(REGRESS_OPTS) $(REGRESS)) || $(differences)
 
 installcheck-isolation: links
-	@PATH="$(bindir):$$PATH" $(top)/test/apart $(ISOLATION_TESTDB) $(call quoted,$(pg_isolation_regress_installcheck) $(ISOLATION_OPTS) $(ISOLATION))
+	@PATH="$(bindir):$$PATH" $(top)/test/apart $(ISOLATION_TESTDB) $(call quoted,$(pg_isolation_regress_installcheck) $(ISOLATION_OPTS) $(ISOLATION)) || $(differences)
 
 # clusters of their own, in UTF-8 too
 no_tap = $(if $(shell perl -MIPC::Run -e 1 2>&1),Perl has no IPC::Run,$(if \

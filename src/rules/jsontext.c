@@ -181,7 +181,7 @@ ReadJsonText(JsonLexContext *lex, Problems *problems)
 			case JSON_TOKEN_NUMBER:
 				if (!NumberTextFits(lex->token_start, lex->token_terminator - lex->token_start))
 					message = NUMBER_OUT_OF_RANGE;
-				/* FALLTHROUGH */
+				pg_fallthrough;
 			case JSON_TOKEN_TRUE:
 			case JSON_TOKEN_FALSE:
 			case JSON_TOKEN_NULL:
