@@ -64,6 +64,14 @@ sub kill_server
 	{
 		sleep 0.01 while is_running($pid);
 	}
+	# without an init the next postmaster would take this one to be there still
+	for (1 .. 200)
+	{
+		last unless kill 0, $postmaster;
+		sleep 0.01;
+	}
+	unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock'
+	  if kill 0, $postmaster;
 }
 
 my $rotation = "SELECT 'rotated' FROM rotate_encryption_key();\n" .
