@@ -15,3 +15,16 @@ CREATE FUNCTION @extschema@.enable_dbt_sources(projects regclass, project_uuid n
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.enable_dbt_sources(regclass, name) IS
 	'make the table of dbt sources for the projects of a table; returns it';
+
+DROP FUNCTION @extschema@.rotate_encryption_key();
+CREATE FUNCTION @extschema@.rotate_encryption_key(anew boolean DEFAULT false) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.rotate_encryption_key(boolean) IS
+	'add a key to the keyring file and make it the active one; returns its kid';
+REVOKE ALL ON FUNCTION @extschema@.rotate_encryption_key(boolean) FROM PUBLIC;
+
+CREATE PROCEDURE @extschema@.reencrypt_all_dbt_connections(batch integer DEFAULT 1000)
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.reencrypt_all_dbt_connections(integer) IS
+	'encrypt all connections with the active key; commits after each batch';
+REVOKE ALL ON PROCEDURE @extschema@.reencrypt_all_dbt_connections(integer) FROM PUBLIC;

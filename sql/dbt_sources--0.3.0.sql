@@ -51,11 +51,11 @@ CREATE FUNCTION @extschema@.validate_dbt_connection(dbt_connection jsonb)
 COMMENT ON FUNCTION @extschema@.validate_dbt_connection(jsonb) IS
 	'every problem of a connection, none if it is valid';
 
-CREATE FUNCTION @extschema@.rotate_encryption_key() RETURNS text
+CREATE FUNCTION @extschema@.rotate_encryption_key(anew boolean DEFAULT false) RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION @extschema@.rotate_encryption_key() IS
+COMMENT ON FUNCTION @extschema@.rotate_encryption_key(boolean) IS
 	'add a key to the keyring file and make it the active one; returns its kid';
-REVOKE ALL ON FUNCTION @extschema@.rotate_encryption_key() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.rotate_encryption_key(boolean) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.encryption_keys()
 	RETURNS TABLE (kid text, active boolean, connections bigint)
@@ -69,6 +69,12 @@ CREATE FUNCTION @extschema@.reencrypt_dbt_connections(max_rows integer DEFAULT 1
 COMMENT ON FUNCTION @extschema@.reencrypt_dbt_connections(integer) IS
 	'encrypt connections with the active key; returns how many were, call until 0';
 REVOKE ALL ON FUNCTION @extschema@.reencrypt_dbt_connections(integer) FROM PUBLIC;
+
+CREATE PROCEDURE @extschema@.reencrypt_all_dbt_connections(batch integer DEFAULT 1000)
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.reencrypt_all_dbt_connections(integer) IS
+	'encrypt all connections with the active key; commits after each batch';
+REVOKE ALL ON PROCEDURE @extschema@.reencrypt_all_dbt_connections(integer) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.remove_encryption_key(kid text) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;

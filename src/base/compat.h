@@ -14,6 +14,7 @@
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "common/jsonapi.h"
+#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -89,5 +90,15 @@ PushJsonbValue(JsonbParseState **state, JsonbIteratorToken seq, JsonbValue *valu
 }
 #define pushJsonbValue(state, seq, value) PushJsonbValue(state, seq, value)
 #endif
+
+/* PostgreSQL 15 begins a transaction after the one that a procedure commits. */
+static inline void
+CommitProcedure(void)
+{
+	SPI_commit();
+#if PG_VERSION_NUM < 150000
+	SPI_start_transaction();
+#endif
+}
 
 #endif							/* DBT_SOURCES_COMPAT_H */

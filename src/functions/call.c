@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
@@ -97,16 +96,4 @@ BeginCall(FunctionCallInfo fcinfo, const char *const *argnames)
 {
 	RequireArguments(fcinfo, argnames, PG_NARGS());
 	UseSchema(CalledSchema(fcinfo));
-}
-
-/*
- * Errors: 42501 for who is not superuser.
- */
-void
-RequireSuperuser(const char *action)
-{
-	if (!superuser())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser to %s", action)));
 }

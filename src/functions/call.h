@@ -17,16 +17,19 @@
 
 /*
  * Begins the definition of an SQL function, in place of PG_FUNCTION_INFO_V1 and
- * "Datum name(PG_FUNCTION_ARGS)".
+ * "Datum name(PG_FUNCTION_ARGS)"; or of a procedure.
  */
-#define SILENT_FUNCTION(name) \
+#define SILENT_FUNCTION(name) SILENT(name, "SELECT")
+#define SILENT_PROCEDURE(name) SILENT(name, "CALL")
+
+#define SILENT(name, verb) \
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name); \
 	static Datum name##_silently(PG_FUNCTION_ARGS); \
 	Datum \
 	name(PG_FUNCTION_ARGS) \
 	{ \
-		return CallSilently(fcinfo, name##_silently, "SELECT " #name "(...)"); \
+		return CallSilently(fcinfo, name##_silently, verb " " #name "(...)"); \
 	} \
 	static Datum \
 	name##_silently(PG_FUNCTION_ARGS)
@@ -37,7 +40,6 @@ extern void RequireArguments(FunctionCallInfo fcinfo, const char *const *argname
 							 int count);
 extern Oid	CalledSchema(FunctionCallInfo fcinfo);
 extern void BeginCall(FunctionCallInfo fcinfo, const char *const *argnames);
-extern void RequireSuperuser(const char *action);
 extern void ParameterError(const char *message);
 
 #endif							/* DBT_SOURCES_CALL_H */

@@ -23,6 +23,7 @@
 #include "vault/base64url.h"
 #include "functions/call.h"
 #include "functions/databases.h"
+#include "functions/usage.h"
 #include "base/domain.h"
 #include "base/json.h"
 #include "vault/keylock.h"
@@ -223,18 +224,45 @@ WriteKeySet(Jsonb *set)
 }
 
 /*
- * rotate_encryption_key() returns text
+ * The keyring is missing: a new one would be the end of what needs the old one,
+ * as that isn't missed any more.
  *
- * Add a key of 64 random bytes to the keyring file, creating the file if there
- * is none, and make it the active key; the others still decrypt.  Returns the
- * new key's kid.  The file is not part of the transaction: the key stays when
- * the transaction is rolled back.  RFC 7517, section 5; RFC 7518, section 6.4.
+ * Errors: 55000 if this database has connections.
+ */
+static void
+RefuseToBeginAnew(void)
+{
+	int64		connections = CountConnections(NULL).others;
+
+	if (connections > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the keyring is missing"),
+				 errdetail_plural("This database has " INT64_FORMAT " connection that is encrypted with a key of it.",
+								  "This database has " INT64_FORMAT " connections that are encrypted with keys of it.",
+								  connections, connections),
+				 errdetail_log("Keyring file \"%s\" does not exist.", keyring_file),
+				 errhint("Bring the keyring file back from its backup, or set dbt_sources.keyring_file to where it is. "
+						 "If it is lost for good, rotate_encryption_key(anew => true) begins a new one.")));
+}
+
+/*
+ * rotate_encryption_key(anew boolean default false) returns text
  *
- * Errors: 42501 for who is not superuser; 25006 in a read-only transaction;
- * 55000 if there is a keyring file that can't be used; file access errors.
+ * Add a key of 64 random bytes to the keyring file and make it the active key;
+ * the others still decrypt.  Returns the new key's kid.  If there is no file, it
+ * is created, unless this database has connections, which need a key of the one
+ * that is missing; with anew, then too.  The file is not part of the transaction:
+ * the key stays when the transaction is rolled back.  RFC 7517, section 5;
+ * RFC 7518, section 6.4.
+ *
+ * Errors: 22023 for a NULL argument; 25006 in a read-only transaction; 55000 if
+ * there is a keyring file that can't be used, or if it is missing and
+ * connections need it; file access errors.
  */
 SILENT_FUNCTION(rotate_encryption_key)
 {
+	static const char *const argnames[] = {"anew"};
 	char	   *kid;
 	char	   *jwk;
 	Jsonb	   *key;
@@ -242,8 +270,7 @@ SILENT_FUNCTION(rotate_encryption_key)
 	Jsonb	   *new;
 	Keyring    *keyring;
 
-	BeginCall(fcinfo, NULL);
-	RequireSuperuser("rotate the encryption key");
+	BeginCall(fcinfo, argnames);
 	PreventCommandIfReadOnly("rotate_encryption_key()");
 
 	LockKeyringFile();
@@ -254,6 +281,9 @@ SILENT_FUNCTION(rotate_encryption_key)
 	old = ReadKeySet(&keyring);
 	if (keyring != NULL)
 		WipeKeyring(keyring);
+	/* until ALTER EXTENSION UPDATE, the signature of 0.2.0 has no argument */
+	else if (PG_NARGS() == 0 || !PG_GETARG_BOOL(0))
+		RefuseToBeginAnew();
 	new = DatumGetJsonbP(DirectFunctionCall4(jsonb_insert, JsonbPGetDatum(old), KeyPath(0),
 											 JsonbPGetDatum(key), BoolGetDatum(false)));
 	WipeJsonb(old);
@@ -314,11 +344,11 @@ TakeOutOfKeyringFile(const char *kid)
  *
  * Standbys, backups and dumps are out of its sight.
  *
- * Errors: 22023 for a NULL argument; 42501 for who is not superuser; 25006 in a
- * read-only transaction; 25001 in a transaction that has written; 42704 if
- * there is no such key; 55006 if it is in use, or if another call is running;
- * 55000 without a usable keyring, or if a database could not be asked; 53000
- * without a free background worker; file access errors.
+ * Errors: 22023 for a NULL argument; 25006 in a read-only transaction; 25001 in a
+ * transaction that has written; 42704 if there is no such key; 55006 if it is in
+ * use, or may be, or if another call is running; 55000 without a usable keyring,
+ * or if a database could not be asked; 53000 without a free background worker;
+ * file access errors.
  */
 SILENT_FUNCTION(remove_encryption_key)
 {
@@ -326,7 +356,6 @@ SILENT_FUNCTION(remove_encryption_key)
 	char	   *kid;
 
 	BeginCall(fcinfo, argnames);
-	RequireSuperuser("remove an encryption key");
 	PreventCommandIfReadOnly("remove_encryption_key()");
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		ereport(ERROR,

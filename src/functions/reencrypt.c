@@ -8,20 +8,29 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/pquery.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "functions/call.h"
 #include "vault/connection.h"
 #include "base/domain.h"
 #include "vault/envelope.h"
 #include "vault/keyring.h"
 #include "storage/storage.h"
+#include "functions/usage.h"
 
 #define READ_BATCH 1000
 #define MAX_REPORTED 100
+#define PROGRESS_INTERVAL 3000	/* milliseconds */
 
 /*
  * Where the session's last batch ended, so that the next one doesn't read again
@@ -32,8 +41,8 @@ static bool resume = false;
 
 typedef struct Batch
 {
-	int			wanted;			/* how many more to re-encrypt */
-	int			moved;
+	int64		wanted;			/* how many to re-encrypt */
+	int64		moved;
 	int			seen;			/* of the rows that were read last */
 	SourceKey	last;			/* the last of them */
 	bool		skipped;		/* somebody holds the lock of a row: */
@@ -57,6 +66,9 @@ ResealSource(Source *source, const char **why)
 static void
 ReportFailure(Batch *batch, const Source *source, const char *why)
 {
+	/* what is after a skipped one is gone through again */
+	if (batch->skipped)
+		return;
 	if (batch->failed++ < MAX_REPORTED)
 		appendStringInfo(&batch->report, "%sProject %s, source %s: %s",
 						 batch->report.len > 0 ? "\n" : "",
@@ -64,20 +76,19 @@ ReportFailure(Batch *batch, const Source *source, const char *why)
 						 SourceLabel(source), why);
 }
 
-static void
-MoveSource(Source *source, void *arg)
+/*
+ * Returns whether the source wasn't skipped.
+ */
+static bool
+TryToMove(Source *source, Batch *batch)
 {
-	Batch	   *batch = arg;
-	SourceKey	key = {source->project, source->source};
 	const char *why;
 	text	   *envelope = ResealSource(source, &why);
 
-	batch->seen++;
-	batch->last = key;
 	if (envelope == NULL)
 	{
 		ReportFailure(batch, source, why);
-		return;
+		return true;
 	}
 	switch (ReencryptSource(source, envelope))
 	{
@@ -88,28 +99,49 @@ MoveSource(Source *source, void *arg)
 			ReportFailure(batch, source, "A trigger or a rule of the table kept it from being stored.");
 			break;
 		case REENCRYPTION_SKIPPED:
-			if (!batch->skipped)
-				batch->first_skipped = key;
-			batch->skipped = true;
-			break;
+			return false;
+	}
+	return true;
+}
+
+static void
+MoveSource(Source *source, void *arg)
+{
+	Batch	   *batch = arg;
+	SourceKey	key = {source->project, source->source};
+
+	batch->seen++;
+	batch->last = key;
+	if (!TryToMove(source, batch) && !batch->skipped)
+	{
+		batch->skipped = true;
+		batch->first_skipped = key;
 	}
 }
 
 /*
- * Go through the sources after *position (or all, if it is NULL) until enough
- * are moved or the last is reached; true in the latter case.
+ * Go through up to limit sources after *position, or from the first if it is
+ * NULL; true if there are no more.
+ */
+static bool
+MoveNext(const SourceKey *position, int limit, Batch *batch)
+{
+	text	   *prefix = EnvelopePrefix(GetKeyring(ERROR)->keys[0].kid);
+
+	batch->seen = 0;
+	ForEachStaleSource(position, prefix, limit, MoveSource, batch);
+	return batch->seen < limit;
+}
+
+/*
+ * The same until enough are moved.
  */
 static bool
 MoveSourcesAfter(const SourceKey *position, Batch *batch)
 {
 	while (batch->moved < batch->wanted)
 	{
-		text	   *prefix = EnvelopePrefix(GetKeyring(ERROR)->keys[0].kid);
-		int			limit = Min(batch->wanted - batch->moved, READ_BATCH);
-
-		batch->seen = 0;
-		ForEachStaleSource(position, prefix, limit, MoveSource, batch);
-		if (batch->seen < limit)
+		if (MoveNext(position, Min(batch->wanted - batch->moved, READ_BATCH), batch))
 			return true;
 		position = &batch->last;
 	}
@@ -130,15 +162,23 @@ ClearReport(Batch *batch)
 static void
 WaitAndMove(const SourceKey *key, Batch *batch)
 {
-	const char *why;
 	Source	   *source = LockSource(&key->project, &key->source);
-	text	   *envelope;
 
-	if (source == NULL || source->envelope == NULL)
-		return;
-	envelope = ResealSource(source, &why);
-	if (envelope != NULL && ReencryptSource(source, envelope) == REENCRYPTED)
-		batch->moved++;
+	if (source != NULL && source->envelope != NULL)
+		(void) TryToMove(source, batch);
+}
+
+static void
+WarnOfFailures(const Batch *batch)
+{
+	if (batch->failed > 0)
+		ereport(WARNING,
+				(errmsg_plural("%d connection was not re-encrypted and left as it is",
+							   "%d connections were not re-encrypted and left as they are",
+							   batch->failed, batch->failed),
+				 errdetail_internal("%s%s", batch->report.data,
+									batch->failed > MAX_REPORTED ? "\n..." : ""),
+				 errhint("Restore the keyring that has their keys, or store the connections anew.")));
 }
 
 /*
@@ -154,9 +194,8 @@ WaitAndMove(const SourceKey *key, Batch *batch)
  * such rows is left, the first of them is waited for.  The rows stay locked
  * until the end of the transaction, so commit after each call.
  *
- * Errors: 22023 for NULL or less than 1; 42501 for who is not superuser; 25006
- * in a read-only transaction; 55000 without a usable keyring; 40001 under
- * REPEATABLE READ and above.
+ * Errors: 22023 for NULL or less than 1; 25006 in a read-only transaction; 55000
+ * without a usable keyring; 40001 under REPEATABLE READ and above.
  */
 SILENT_FUNCTION(reencrypt_dbt_connections)
 {
@@ -166,7 +205,6 @@ SILENT_FUNCTION(reencrypt_dbt_connections)
 	bool		at_end;
 
 	BeginCall(fcinfo, argnames);
-	RequireSuperuser("re-encrypt connections");
 	PreventCommandIfReadOnly("reencrypt_dbt_connections()");
 	batch.wanted = PG_GETARG_INT32(0);
 	if (batch.wanted < 1)
@@ -188,13 +226,136 @@ SILENT_FUNCTION(reencrypt_dbt_connections)
 
 	resume = !at_end;
 	resume_after = batch.last;
-	if (batch.failed > 0)
-		ereport(WARNING,
-				(errmsg_plural("%d connection was not re-encrypted and left as it is",
-							   "%d connections were not re-encrypted and left as they are",
-							   batch.failed, batch.failed),
-				 errdetail_internal("%s%s", batch.report.data,
-									batch.failed > MAX_REPORTED ? "\n..." : ""),
-				 errhint("Restore the keyring that has their keys, or store the connections anew.")));
+	WarnOfFailures(&batch);
 	PG_RETURN_INT32(batch.moved);
+}
+
+/* what reencrypt_all_dbt_connections() tells of itself */
+typedef struct Progress
+{
+	TimestampTz began;
+	TimestampTz told;			/* last */
+	int64		in_all;			/* to be moved; not counted before it is told */
+} Progress;
+
+/*
+ * Counting takes a while where there are many, but then this does, too.
+ */
+static void
+TellProgress(Progress *progress, int64 moved)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(progress->told, now, PROGRESS_INTERVAL))
+		return;
+	if (progress->in_all == 0)
+		progress->in_all = moved + CountConnections(GetKeyring(ERROR)->keys[0].kid).others;
+	ereport(NOTICE,
+			(errmsg("re-encrypted " INT64_FORMAT " connections, " INT64_FORMAT " left, %.0f a second",
+					moved, Max(progress->in_all - moved, 0),
+					moved * 1000.0 / TimestampDifferenceMilliseconds(progress->began, now))));
+	progress->told = now;
+}
+
+/*
+ * Commit, and go on in a new transaction.  READ COMMITTED, whatever the default
+ * is: a row that an application has changed meanwhile is no reason to fail.
+ */
+static void
+CommitAndBegin(FunctionCallInfo fcinfo, const char *const *argnames)
+{
+	CommitProcedure();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	/* out-of-line values are read under it */
+	EnsurePortalSnapshotExists();
+	BeginCall(fcinfo, argnames);
+}
+
+/*
+ * CALL reencrypt_all_dbt_connections(batch integer default 1000)
+ *
+ * Encrypt all connections of this database with the active key that are not
+ * yet, batch of them in a transaction each.  So it can be interrupted anywhere
+ * and called again.  A NOTICE tells every few seconds how far it is, and one at
+ * the end how many there were; a WARNING counts connections that can't be
+ * decrypted, as above.
+ *
+ * A row that somebody else holds the lock of is waited for when those after it
+ * are done.
+ *
+ * Errors: 22023 for NULL or less than 1; 25001 in a transaction block, or called
+ * by a function; 25006 in a read-only transaction; 55000 without a usable
+ * keyring.
+ */
+SILENT_PROCEDURE(reencrypt_all_dbt_connections)
+{
+	static const char *const argnames[] = {"batch"};
+	Batch		batch = {0};
+	Progress	progress = {0};
+	MemoryContext per_batch;
+	SourceKey	position;
+	bool		from_first = true;
+	bool		wait = false;
+	char	   *kid;
+
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("reencrypt_all_dbt_connections() cannot run inside a transaction block"),
+				 errdetail("It commits after each batch.")));
+	BeginCall(fcinfo, argnames);
+	PreventCommandIfReadOnly("reencrypt_all_dbt_connections()");
+	if (PG_GETARG_INT32(0) < 1)
+		ParameterError("batch must be at least 1");
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	per_batch = AllocSetContextCreate(CurrentMemoryContext, "dbt sources", ALLOCSET_DEFAULT_SIZES);
+	initStringInfo(&batch.report);
+	progress.began = progress.told = GetCurrentTimestamp();
+	CommitAndBegin(fcinfo, argnames);
+	kid = pstrdup(GetKeyring(ERROR)->keys[0].kid);
+	for (;;)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(per_batch);
+		bool		at_end = false;
+
+		if (wait)
+			WaitAndMove(&position, &batch);
+		else
+		{
+			at_end = MoveNext(from_first ? NULL : &position, PG_GETARG_INT32(0), &batch);
+			position = batch.last;
+		}
+		from_first = wait = false;
+		CommitAndBegin(fcinfo, argnames);
+		TellProgress(&progress, batch.moved);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(per_batch);
+		if (at_end && batch.skipped)
+		{
+			/* those before it are done, and those after it perhaps not */
+			position = batch.first_skipped;
+			batch.skipped = false;
+			wait = true;
+		}
+		else if (at_end)
+		{
+			if (strcmp(GetKeyring(ERROR)->keys[0].kid, kid) == 0)
+				break;
+			/* the key was rotated meanwhile */
+			kid = MemoryContextStrdup(caller, GetKeyring(ERROR)->keys[0].kid);
+			from_first = true;
+			ClearReport(&batch);
+		}
+	}
+	WarnOfFailures(&batch);
+	ereport(NOTICE,
+			(errmsg_plural("re-encrypted " INT64_FORMAT " connection",
+						   "re-encrypted " INT64_FORMAT " connections",
+						   batch.moved, batch.moved)));
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	PG_RETURN_VOID();
 }

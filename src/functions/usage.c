@@ -24,6 +24,7 @@
 typedef struct KeyUsage
 {
 	char	   *kid;
+	text	   *prefix;			/* of the envelopes that we made with it */
 	int64		connections;
 } KeyUsage;
 
@@ -35,12 +36,29 @@ typedef struct Census
 	int64		unreadable;		/* of those, the ones that don't name a key */
 } Census;
 
+static bool
+BeginsWith(const text *header, const text *prefix)
+{
+	return VARSIZE_ANY_EXHDR(header) >= VARSIZE_ANY_EXHDR(prefix) &&
+		memcmp(VARDATA_ANY(header), VARDATA_ANY(prefix), VARSIZE_ANY_EXHDR(prefix)) == 0;
+}
+
 static void
 CountHeader(text *header, void *arg)
 {
 	Census	   *census = arg;
-	char	   *kid = EnvelopeKid(header);
+	char	   *kid;
 
+	for (int i = 0; i < census->nkeys; i++)
+	{
+		if (BeginsWith(header, census->keys[i].prefix))
+		{
+			census->keys[i].connections++;
+			return;
+		}
+	}
+	/* made by others, such as jose, or with none of these keys */
+	kid = EnvelopeKid(header);
 	for (int i = 0; kid != NULL && i < census->nkeys; i++)
 	{
 		if (strcmp(census->keys[i].kid, kid) == 0)
@@ -55,17 +73,25 @@ CountHeader(text *header, void *arg)
 }
 
 /*
- * The connections of this database that need a key, and those that might.
+ * The connections of this database, and which of them need a key; NULL is none.
  */
 KeyUse
 CountConnections(const char *kid)
 {
-	KeyUsage	usage = {pstrdup(kid), 0};
-	Census		census = {1, &usage, 0, 0};
+	Census		census = {0};
+	KeyUsage	usage = {0};
 	KeyUse		use;
 
+	if (kid != NULL)
+	{
+		usage.kid = pstrdup(kid);
+		usage.prefix = EnvelopePrefix(kid);
+		census.keys = &usage;
+		census.nkeys = 1;
+	}
 	ForEachHeader(CountHeader, &census);
 	use.needing = usage.connections;
+	use.others = census.others;
 	use.unreadable = census.unreadable;
 	return use;
 }
@@ -78,7 +104,10 @@ TakeCensus(const Keyring *keyring)
 	census->nkeys = keyring->nkeys;
 	census->keys = palloc0(keyring->nkeys * sizeof(KeyUsage));
 	for (int i = 0; i < keyring->nkeys; i++)
+	{
 		census->keys[i].kid = pstrdup(keyring->keys[i].kid);
+		census->keys[i].prefix = EnvelopePrefix(keyring->keys[i].kid);
+	}
 	ForEachHeader(CountHeader, census);
 	if (census->others > 0)
 		ereport(WARNING,
@@ -96,7 +125,7 @@ TakeCensus(const Keyring *keyring)
  * this database are encrypted with each.  A WARNING tells if there are
  * connections that none of them is the key of.
  *
- * Errors: 42501 for who is not superuser; 55000 without a usable keyring.
+ * Errors: 55000 without a usable keyring.
  */
 SILENT_FUNCTION(encryption_keys)
 {
@@ -109,7 +138,6 @@ SILENT_FUNCTION(encryption_keys)
 		TupleDesc	tupdesc;
 
 		BeginCall(fcinfo, NULL);
-		RequireSuperuser("list the encryption keys");
 		funcctx = SRF_FIRSTCALL_INIT();
 		caller = MemoryContextSwitchTo(funcctx->multi_call_memory_ctx);
 		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)

@@ -14,6 +14,7 @@
 typedef struct KeyUse
 {
 	int64		needing;		/* are encrypted with the key in question */
+	int64		others;			/* are not, or may be: */
 	int64		unreadable;		/* don't say with which they are */
 } KeyUse;
 

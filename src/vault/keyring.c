@@ -27,7 +27,7 @@
 #define MAX_KEYRING_FILE_LEN (1024 * 1024)
 #define MAX_KID_LEN 255
 
-#define HINT_CREATE "A superuser creates it with rotate_encryption_key(), or sets dbt_sources.keyring_file to where it is."
+#define HINT_CREATE "Bring it back from its backup, or set dbt_sources.keyring_file to where it is. The first one is made by rotate_encryption_key()."
 #define HINT_KID "Give the key another \"kid\"; connections that were encrypted with it have to be stored anew."
 #define HINT_MODE "Let only the server's operating system user read it: chmod 0600."
 #define HINT_RESTORE "Restore the keyring file from its backup; it holds a JWK Set of \"oct\" keys with 64 bytes each."

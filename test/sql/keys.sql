@@ -43,6 +43,24 @@ SELECT reencrypt_dbt_connections(4);
 SELECT reencrypt_dbt_connections(4);
 SELECT reencrypt_dbt_connections(4);
 
+-- all of them by one call, which commits each batch
+SELECT rotate_encryption_key() AS third \gset
+BEGIN;
+CALL reencrypt_all_dbt_connections();
+ROLLBACK;
+CREATE FUNCTION in_a_function() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL reencrypt_all_dbt_connections(); END $$;
+SELECT in_a_function();
+DROP FUNCTION in_a_function();
+CALL reencrypt_all_dbt_connections(4);
+CALL reencrypt_all_dbt_connections();
+SELECT kid = :'third' AS third, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+SELECT rotate_encryption_key() AS third \gset
+DO $$ BEGIN CALL reencrypt_all_dbt_connections(1); END $$;
+SELECT kid = :'third' AS third, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+SELECT bool_and(connection = project_dbt_connection(project_uuid, source)) AS same_connections,
+	bool_and(b.updated_at = s.updated_at) AS not_an_update
+FROM before b JOIN project_dbt_sources s ON source = project_dbt_source_uuid;
+
 -- a key that nothing needs can go; others can't
 SELECT remove_encryption_key(:'third');
 SELECT remove_encryption_key('2020-01-01-000000000000');
@@ -65,24 +83,38 @@ SELECT count(*) FROM encryption_keys() WHERE active;
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 SELECT reencrypt_dbt_connections();
 SELECT reencrypt_dbt_connections();
+CALL reencrypt_all_dbt_connections(1);
 DELETE FROM project_dbt_sources WHERE name IN ('source 2', 'source 4');
 
 -- arguments
 SELECT reencrypt_dbt_connections(0);
 SELECT reencrypt_dbt_connections(NULL);
+CALL reencrypt_all_dbt_connections(0);
+CALL reencrypt_all_dbt_connections(NULL);
+SELECT rotate_encryption_key(NULL);
 
--- for superusers alone, in writing transactions
+-- for whoever may execute them, in writing transactions
 CREATE ROLE regress_keys;
 SET ROLE regress_keys;
+SELECT rotate_encryption_key();
 SELECT * FROM encryption_keys();
 SELECT reencrypt_dbt_connections();
+CALL reencrypt_all_dbt_connections();
 SELECT remove_encryption_key('x');
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION encryption_keys(), reencrypt_dbt_connections(integer), remove_encryption_key(text) TO regress_keys;
+SELECT kid AS old FROM encryption_keys() WHERE active \gset
+GRANT EXECUTE ON FUNCTION rotate_encryption_key, encryption_keys, reencrypt_dbt_connections, remove_encryption_key TO regress_keys;
+GRANT EXECUTE ON PROCEDURE reencrypt_all_dbt_connections TO regress_keys;
 SET ROLE regress_keys;
-SELECT * FROM encryption_keys();
-SELECT reencrypt_dbt_connections();
-SELECT remove_encryption_key('x');
+SELECT rotate_encryption_key() AS new \gset
+SELECT kid = :'new' AS new, connections FROM encryption_keys() WHERE active OR connections > 0;
+SELECT reencrypt_dbt_connections(1);
+CALL reencrypt_all_dbt_connections();
+SELECT kid = :'new' AS new, connections FROM encryption_keys() WHERE active OR connections > 0;
+SELECT remove_encryption_key(:'old');
+-- and no more
+SELECT project_dbt_connection(:p, :p);
+SELECT count(*) FROM project_dbt_sources;
 RESET ROLE;
 BEGIN READ ONLY;
 SELECT count(*) > 0 AS keys FROM encryption_keys();
@@ -91,6 +123,10 @@ ROLLBACK;
 BEGIN READ ONLY;
 SELECT remove_encryption_key('x');
 ROLLBACK;
+SET default_transaction_read_only = on;
+CALL reencrypt_all_dbt_connections();
+SELECT rotate_encryption_key();
+RESET default_transaction_read_only;
 
 DROP TABLE before;
 DROP EXTENSION dbt_sources;

@@ -144,6 +144,23 @@ isnt($first, $kid, 'the new key comes first');
 like($rotated, qr/"kid": "$kid"/, 'the old one stays');
 is((stat $file)[2] & 07777, 0600, 'still for the server alone');
 
+# a missing keyring isn't replaced by a new one while connections need it
+unlink $file;
+my $refused = error_of('SELECT rotate_encryption_key()');
+like($refused, qr/55000: the keyring is missing.*DETAIL:  This database has 1 connection .*HINT:  Bring the keyring file back.*anew => true/s,
+	'a rotation does not replace a missing keyring');
+unlike($refused, qr/\.jwks/, 'and does not say where it was');
+ok(!-e $file, 'nothing is written');
+like(error_of($set), qr/55000: no usable keyring.*HINT:  Bring it back/s, 'an update advises to bring it back');
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION dbt_sources CASCADE');
+$node->safe_psql('other', "SET dbt_sources.keyring_file = 'other.jwks'; SELECT rotate_encryption_key()");
+ok(-e $node->data_dir . '/other.jwks', 'where there are no connections, it creates one');
+my $anew = $node->safe_psql('postgres', 'SELECT rotate_encryption_key(anew => true)');
+is($node->safe_psql('postgres', 'SELECT kid, active FROM encryption_keys()'), "$anew|t", 'told to, it begins anew');
+like($node->safe_psql('postgres', 'SELECT rotate_encryption_key() IS NOT NULL'), qr/t/, 'and then rotates as ever');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM encryption_keys()'), 2, 'without losing a key');
+
 # members that we don't know are kept
 write_keyring('{"note": "ours", "keys": [{"kty": "oct", "kid": "own", "use": "enc", "k": "' . 'A' x 86 . '"}]}', 0600);
 $node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
@@ -152,6 +169,7 @@ like(slurp_file($file), qr/"use": "enc"/, 'so does a key');
 
 # callers at once: each key is there
 unlink $file;
+$node->safe_psql('postgres', 'DELETE FROM project_dbt_sources');
 $node->pgbench('-c 8 -t 5 -n', 0, [qr{40/40}], [qr{^$}],
 	'rotate at once', { 'rotate' => 'SELECT rotate_encryption_key();' });
 is($node->safe_psql('postgres', "SELECT count(DISTINCT k ->> 'kid')

@@ -117,7 +117,7 @@ is($node->safe_psql('postgres', "SELECT broken('$project', '$source', NULL)"), '
 # an unknown kid, and what the errors say
 $node->safe_psql('postgres', "SELECT broken('$project', '$source', '$stored')");
 rename $keyring, "$keyring.old";
-$node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
+$node->safe_psql('postgres', 'SELECT rotate_encryption_key(anew => true)');
 my $stderr;
 $node->psql('postgres', "SELECT get_project_dbt_source('$project', '$source')", stderr => \$stderr,
 	extra_params => [ '-v', 'VERBOSITY=verbose' ]);

@@ -185,5 +185,44 @@ cmp_ok(sql('SELECT sum(n) FROM counters'), '>', 100, 'and there were some');
 is(sql("SELECT count(*) FROM projects, jsonb_array_elements(list_project_dbt_sources(project_uuid)) s
 	WHERE (s -> 'hasCredentialError')::boolean"), 0, 'every connection decrypts');
 
+# all of them by one call: interrupted, what it had done stays; called again, it
+# does the rest and tells how far it is
+my $all = sql('SELECT sum(connections) FROM encryption_keys()');
+my $stale = 'SELECT sum(connections) FROM encryption_keys() WHERE NOT active';
+my $held = sql("SELECT source FROM counters WHERE id = 1");
+sql('SELECT rotate_encryption_key()');
+sql("BEGIN; SELECT update_project_dbt_source('$project', '$held', '{\"name\": \"held\"}'); PREPARE TRANSACTION 'holder'");
+my $waiting = "FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event_type = 'Lock'";
+my ($stdout, $stderr);
+my $call = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SET application_name = 'mine'", '-c', 'CALL reencrypt_all_dbt_connections(7)' ],
+  '>', \$stdout, '2>', \$stderr;
+$node->poll_query_until('postgres', "SELECT count(*) = 1 $waiting");
+is(sql($stale), 1, 'a call has done all but what is locked');
+is(sql("SELECT application_name $waiting"), 'mine', 'it has the name that its caller gave it');
+sql("SELECT pg_terminate_backend(pid) $waiting");
+$call->finish;
+is(sql($stale), 1, 'what it had done stays when it is terminated');
+($stdout, $stderr) = ('', '');
+$call = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CALL reencrypt_all_dbt_connections(7)' ],
+  '>', \$stdout, '2>', \$stderr;
+$node->poll_query_until('postgres', "SELECT count(*) = 1 $waiting AND now() - query_start > '4 seconds'");
+sql("COMMIT PREPARED 'holder'");
+$call->finish;
+like($stderr, qr/^NOTICE:  re-encrypted 1 connections, 0 left, \d+ a second\nNOTICE:  re-encrypted 1 connection\n\z/, 'the next call does the rest');
+is(sql($stale), 0, 'nothing is left');
+is(sql('SELECT sum(connections) FROM encryption_keys()'), $all, 'and nothing lost');
+
+# the library is new, and the SQL still that of the version before
+sql('CREATE DATABASE old');
+sql("CREATE EXTENSION dbt_sources VERSION '0.2.0' CASCADE; INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')", 'old');
+($stdout, $stderr) = ('', '');
+$node->psql('old', "SELECT rotate_encryption_key() IS NOT NULL; SELECT count(*) > 0 FROM encryption_keys();
+	SELECT reencrypt_dbt_connections(); SELECT remove_encryption_key('x'); SELECT 'alive'", stdout => \$stdout, stderr => \$stderr, on_error_stop => 0);
+like($stdout, qr/^t\nt\n(.*\n)*alive$/, 'the keys work with the SQL of 0.2.0, or say why not') or diag $stderr;
+sql("ALTER EXTENSION dbt_sources UPDATE; $set; SELECT rotate_encryption_key(anew => false); CALL reencrypt_all_dbt_connections()", 'old');
+is(sql("SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc WHERE proname ~ 'key|crypt_.*dbt'
+	AND pronamespace = 'public'::regnamespace AND probin ~ 'dbt_sources' AND has_function_privilege('public', oid, 'EXECUTE')", 'old') // '',
+	'', 'and are nobody\'s after the update');
+
 $node->stop;
 done_testing();

@@ -75,7 +75,8 @@ sub kill_server
 }
 
 my $rotation = "SELECT 'rotated' FROM rotate_encryption_key();\n" .
-  ("SELECT 'moved' FROM reencrypt_dbt_connections(7) r WHERE r > 0;\n" x 10) .
+  ("SELECT 'moved' FROM reencrypt_dbt_connections(7) r WHERE r > 0;\n" x 3) .
+  "CALL reencrypt_all_dbt_connections(7);\nSELECT 'called';\n" .
   "SELECT 'removed' FROM (SELECT remove_encryption_key(kid) FROM encryption_keys() WHERE NOT active AND connections = 0) r;\n";
 my $n = 0;
 my @acknowledged = (0) x $writers;
@@ -102,7 +103,7 @@ for my $round (1 .. $rounds)
 		$acknowledged[$writer] = $lines[-1] if @lines;
 		$total += @lines;
 	}
-	$events{$_}++ for slurp_file($node->basedir . '/keys.out') =~ /^(rotated|moved|removed)$/mg;
+	$events{$_}++ for slurp_file($node->basedir . '/keys.out') =~ /^(rotated|moved|called|removed)$/mg;
 	for my $writer (0 .. $writers - 1)
 	{
 		my ($name, $branch, $token) = split /\|/, $node->safe_psql('postgres', "SELECT name, c ->> 'branch', c ->> 'personal_access_token'
@@ -125,7 +126,7 @@ for my $round (1 .. $rounds)
 note "$rounds crashes, $total acknowledged writes; " . join ', ', map { "$events{$_} $_" } sort keys %events;
 is(join("\n", sort keys %broken), '', "after each of $rounds crashes everything is there");
 cmp_ok($total, '>', $rounds, 'and much was going on');
-cmp_ok($events{$_} // 0, '>', 0, "some were $_") for 'rotated', 'moved', 'removed';
+cmp_ok($events{$_} // 0, '>', 0, "some were $_") for 'rotated', 'moved', 'called', 'removed';
 
 # what a crash leaves beside the keyring file doesn't matter
 append_to_file("$file.tmp", 'half a key');

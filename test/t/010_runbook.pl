@@ -37,9 +37,9 @@ mkdir "$safe/dumps";
 
 # the commands of a section of the README; scp and ssh reach the standby
 my $readme = slurp_file("$top/README.md");
-sub runbook
+sub commands
 {
-	my ($title, $which) = @_;
+	my ($title, $which, $first) = @_;
 	my ($section) = $readme =~ /^### \Q$title\E\n(.*?)(?=^##)/ms;
 	my @blocks = $section =~ /^```sh\n(.*?)^```/msg;
 	my $commands = $blocks[$which - 1] or die "no commands $which under $title";
@@ -50,8 +50,15 @@ sub runbook
 	my $shims = "cd '$safe/dumps'\nsafe='$safe'\n" .
 	  "scp() { cp \"\$1\" \"\$2\" \"\${3#standby:}\"; }\n" .
 	  "ssh() { shift; PGHOST='" . $standby->host . "' PGPORT=" . $standby->port . " sh -c \"\$*\"; }\n";
-	my ($out, $err) = run_command([ 'bash', '-euo', 'pipefail', '-c', $shims . $commands ]);
-	is($? >> 8, 0, "runbook: $title, $which") or diag "$commands\n$out\n$err";
+	my ($out, $err) = run_command([ 'bash', '-uc', $shims . ($first // '') . "\n" . $commands ]);
+	return ($? >> 8, $out, $err);
+}
+
+sub runbook
+{
+	my ($title, $which) = @_;
+	my ($status, $out, $err) = commands($title, $which);
+	is($status, 0, "runbook: $title, $which") or diag "$out\n$err";
 	return ($out, $err);
 }
 
@@ -100,6 +107,25 @@ runbook('Rotate the key', 2);
 is(kids($file), 1, 'the old key is gone');
 is(types($primary), 'dbt dbt', 'and not missed');
 
+# a block ends where something fails
+sub fails
+{
+	my ($title, $which, $break) = @_;
+	my ($status, $out, $err) = commands($title, $which, $break);
+	isnt($status, 0, "runbook: $title, $which: $break ends it");
+	return $err;
+}
+my $kept = slurp_file($file);
+like(fails('Rotate the key', 1, 'PGPORT=1'), qr/could not connect|connection to server/, 'no server');
+is(slurp_file($file), $kept, 'no new key');
+fails('Rotate the key', 1, 'cp() { false; }');
+is(kids($file), 2, 'a new key without a copy');
+is($primary->safe_psql('shop', 'SELECT connections FROM encryption_keys() WHERE active'), 0, 'is not used to re-encrypt');
+like(fails('Rotate the key', 1, q(PGOPTIONS='-c search_path=nowhere'; export PGOPTIONS)), qr/rotate_encryption_key\(\) does not exist/, 'another schema');
+runbook('Rotate the key', 1);
+runbook('Rotate the key', 2);
+like(fails('Rotate the key, with standbys', 2, 'ssh() { echo unreachable >&2; false; }'), qr/unreachable/, 'no standby');
+
 # rotation that the standby doesn't notice
 runbook('Rotate the key, with standbys', 1);
 is(kids($file), 2, 'a new key');
@@ -141,6 +167,14 @@ is((stat $file)[2] & 07777, 0600, 'the file is still for the server alone');
 like($out, qr/^\Q$lost\E\|f\|2$/m, 'the restored database has its connections');
 is($err, '', 'and a key for each');
 unlike(slurp_file("$safe/dumps/shop.dump"), qr/"k"/, 'a dump has no key');
+
+# a role for the keys
+my ($recipe) = $readme =~ /^### Who may use the keys\n.*?^```sql\n(.*?)^```/ms;
+$primary->safe_psql('shop', $recipe);
+like($primary->safe_psql('shop', 'SET ROLE dbt_keys; SELECT rotate_encryption_key(); CALL reencrypt_all_dbt_connections(); SELECT active, connections FROM encryption_keys() LIMIT 1'),
+	qr/\nt\|2\z/, 'the role rotates keys');
+$primary->psql('shop', "SET ROLE dbt_keys; SELECT project_dbt_connection('$project', '$project')", stderr => \$stderr);
+like($stderr, qr/permission denied for function project_dbt_connection/, 'and reads nothing');
 
 sub copy_keyring
 {
