@@ -148,7 +148,7 @@ prepare()
 	trap 'exit 130' INT TERM HUP
 
 	mkdir -p "$bin" "$work/root$pkglibdir" "$work/root$sharedir" "$work/src"
-	for program in "$bindir"/{postgres,psql,initdb,createdb,dropdb,pgbench,pg_*}; do
+	for program in "$bindir"/{postgres,psql,initdb,createdb,dropdb,vacuumdb,pgbench,pg_*}; do
 		if [ -f "$program" ]; then cp "$program" "$bin/"; fi
 	done
 	cp -r "$pkglibdir/." "$work/root$pkglibdir/"

@@ -29,7 +29,8 @@
 
 #define HINT_CREATE "Bring it back from its backup, or set dbt_sources.keyring_file to where it is. The first one is made by rotate_encryption_key()."
 #define HINT_KID "Give the key another \"kid\"; connections that were encrypted with it have to be stored anew."
-#define HINT_MODE "Let only the server's operating system user read it: chmod 0600."
+#define HINT_MODE "Let only the server's operating system user read it: chmod 0600, or 0640 if root owns it."
+#define HINT_OWNER "It has to belong to the server's operating system user, or to root."
 #define HINT_RESTORE "Restore the keyring file from its backup; it holds a JWK Set of \"oct\" keys with 64 bytes each."
 
 char	   *keyring_file = NULL;
@@ -61,12 +62,19 @@ Refuse(KeyringProblem *why, const char *problem, const char *hint)
 	return false;
 }
 
+/*
+ * As the server has it for the key of a certificate: what root owns, such as a
+ * mounted secret, may be readable for the group, or else the server couldn't
+ * read it.
+ */
 static bool
 CheckFile(const struct stat *st, KeyringProblem *why)
 {
 	if (!S_ISREG(st->st_mode))
 		return Refuse(why, "is not a regular file", HINT_RESTORE);
-	if (st->st_mode & (S_IRWXG | S_IRWXO))
+	if (st->st_uid != geteuid() && st->st_uid != 0)
+		return Refuse(why, "belongs to another operating system user", HINT_OWNER);
+	if (st->st_mode & (st->st_uid == 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO))
 		return Refuse(why, "has group or world access", HINT_MODE);
 	if (st->st_size > MAX_KEYRING_FILE_LEN)
 		return Refuse(why, "is too large", HINT_RESTORE);

@@ -105,6 +105,20 @@ for my $mode (0640, 0604, 0620, 0601)
 	write_keyring($good, $mode);
 	like(error_of($set), qr/55000.*group or world access.*HINT:.*0600/s, sprintf '%04o: refused', $mode);
 }
+# what root owns may be readable for a group, as a mounted secret is, and not for the world
+for my $case ([ '/etc/shadow', 0, 0640, qr/could not be read: Permission denied/ ], [ '/etc/passwd', 0, 0644, qr/has group or world access/ ],
+	[ '/var/cache/man/index.db', undef, 0644, qr/belongs to another operating system user/ ])
+{
+	my ($other, $owner, $mode, $reason) = @$case;
+	my @stat = stat $other;
+  SKIP:
+	{
+		skip "$other is another one here", 1
+		  if !@stat || ($stat[2] & 07777) != $mode || (defined $owner ? $stat[4] != $owner : $stat[4] == 0 || $stat[4] == $>);
+		like(error_of("SET dbt_sources.keyring_file = '$other'; $set"), qr/55000: no usable keyring.*$reason/s, "$other: refused");
+	}
+}
+
 unlink $file;
 mkdir $file;
 chmod 0700, $file;
@@ -212,6 +226,26 @@ for my $case ([ 'absolute', "$elsewhere/keys" ], [ 'relative', '../elsewhere/key
 	is(join(' ', map { basename($_) } glob "$elsewhere/*.tmp"), '', 'without a temporary file');
 	is($node->safe_psql('postgres', 'SELECT kid FROM encryption_keys() WHERE active'), $new, 'it is the active one');
 }
+# a mounted secret: a link in a folder that can't be written, whose folder is replaced
+my $secret = $node->basedir . '/secret';
+mkdir $_ for $secret, "$secret/..1", "$secret/..2";
+for my $version (1, 2)
+{
+	my $jwk = '{"kty": "oct", "kid": "version ' . $version . '", "k": "' . 'A' x 86 . '"}';
+	write_keyring("{\"keys\": [$jwk]}", 0400);
+	rename $file, "$secret/..$version/keyring.jwks";
+	chmod 0500, "$secret/..$version";
+}
+symlink '..1', "$secret/..data";
+symlink '..data/keyring.jwks', "$secret/keyring.jwks";
+like($node->safe_psql('postgres', qq{SET dbt_sources.keyring_file = '$secret/keyring.jwks';
+	SELECT kid FROM encryption_keys();
+	\\! ln -s ..2 '$secret/..next' && mv -T '$secret/..next' '$secret/..data'
+	SELECT kid FROM encryption_keys()}), qr/^version 1\nversion 2$/, 'a new version of a secret is noticed');
+like(error_of("SET dbt_sources.keyring_file = '$secret/keyring.jwks'; SELECT rotate_encryption_key()"),
+	qr/could not create keyring file: Permission denied.*HINT:.*mounted secret, change it there/s, 'and a rotation says that it can not write');
+chmod 0700, "$secret/..1", "$secret/..2";
+
 unlink $file;
 symlink 'dbt_sources.jwks', $file;
 like(error_of('SELECT rotate_encryption_key()'), qr/55000: no usable keyring.*Too many levels of symbolic links/s,

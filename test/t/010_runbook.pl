@@ -176,6 +176,75 @@ like($primary->safe_psql('shop', 'SET ROLE dbt_keys; SELECT rotate_encryption_ke
 $primary->psql('shop', "SET ROLE dbt_keys; SELECT project_dbt_connection('$project', '$project')", stderr => \$stderr);
 like($stderr, qr/permission denied for function project_dbt_connection/, 'and reads nothing');
 
+# keys from a secret manager: the unit's command, which runs as root, and a new key
+my ($unit) = $readme =~ /^### Keys from a secret manager\n.*?^```ini\n(.*?)^```/ms;
+my ($load) = $unit =~ /^ExecStart=(.*)\nExecReload=\g1\n/m;
+my $manager = PostgreSQL::Test::Utils::tempdir;
+my $run = "$manager/dbt-keyring";
+mkdir $run;
+append_to_file("$manager/dbt-keyring.service", $unit);
+SKIP:
+{
+	skip 'no systemd-analyze', 1 if !grep { -x "$_/systemd-analyze" } split /:/, $ENV{PATH};
+	($out, $err) = run_command([ 'systemd-analyze', 'verify', "$manager/dbt-keyring.service" ]);
+	is($err, '', 'systemd has nothing against the unit');
+}
+$load =~ s{/run/dbt-keyring}{$run};
+my $shims = "fetch-keyring() { cat '$manager/store'; }; store-keyring() { cat >'$manager/new' && mv '$manager/new' '$manager/store'; }; chown() { :; }
+	systemctl() { chmod 0700 '$run' && (umask 0077; $load) && chmod 0500 '$run'; }; export -f fetch-keyring chown";
+$shims =~ s{/bin/sh}{bash}g;
+append_to_file("$manager/store", slurp_file($file));
+is((run_command([ 'bash', '-c', "$shims; systemctl reload dbt-keyring" ]))[1], '', 'the command of the unit');
+$primary->safe_psql('shop', "LOAD 'dbt_sources'; ALTER DATABASE shop SET dbt_sources.keyring_file = '$run/keyring.jwks'");
+is((stat "$run/keyring.jwks")[2] & 07777, 0600, 'the keyring is for the server alone');
+$active = $primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() WHERE active AND connections > 0');
+$primary->psql('shop', 'SELECT rotate_encryption_key()', stderr => \$stderr);
+like($stderr, qr/could not create keyring file: Permission denied\n.*HINT:.*change it there/s, 'a rotation can not write');
+my $status;
+($status, $out, $err) = commands('Keys from a secret manager', 1, $shims);
+is($status, 0, 'a new key where the keyring comes from') or diag "$out\n$err";
+is($primary->safe_psql('shop', 'SELECT connections FROM encryption_keys() WHERE active'), 2, 'it is used');
+is($primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() OFFSET 1 LIMIT 1'), $active, 'and the old one is there');
+my $needed = $primary->safe_psql('shop2', 'SELECT kid FROM encryption_keys() WHERE connections > 0');
+$primary->psql('shop', "SELECT remove_encryption_key('$needed')", stderr => \$stderr);
+like($stderr, qr/is in use.*"shop2"/s, 'the other database has not been re-encrypted: a removal says so');
+$primary->safe_psql('shop2', "LOAD 'dbt_sources'; ALTER DATABASE shop2 SET dbt_sources.keyring_file = '$run/keyring.jwks'");
+$primary->safe_psql('shop2', 'CALL reencrypt_all_dbt_connections()');
+$primary->safe_psql('postgres', 'DROP DATABASE shop3');
+$primary->psql('shop', "SELECT remove_encryption_key('$active')", stderr => \$stderr);
+like($stderr, qr/could not create keyring file/, 'or that it can not write');
+my $stored = slurp_file("$manager/store");
+($status) = commands('Keys from a secret manager', 1, "$shims; fetch-keyring() { false; }");
+isnt($status, 0, 'without the old keyring');
+($status) = commands('Keys from a secret manager', 1, "$shims; jose() { false; }");
+isnt($status, 0, 'or the new key');
+is(slurp_file("$manager/store"), $stored, 'nothing is stored');
+chmod 0700, $run;
+unlink $file;
+append_to_file($file, $stored);
+chmod 0600, $file;
+$primary->safe_psql('postgres', "ALTER DATABASE $_ RESET dbt_sources.keyring_file") for 'shop', 'shop2';
+
+# a new cluster, of the same major as there is no other
+$standby->stop;
+$primary->stop;
+my $upgraded = PostgreSQL::Test::Cluster->new('upgraded');
+$upgraded->init;
+my ($bindir) = run_command([ 'pg_config', '--bindir' ]);
+my $new = $upgraded->data_dir;
+($status, $out, $err) = commands('Upgrade PostgreSQL', 1, "export OLDBIN='$bindir' NEWBIN='$bindir' NEWPGDATA='$new' PGPORT=" . $primary->port);
+is($status, 0, 'runbook: Upgrade PostgreSQL, 1') or diag "$out\n$err";
+ok(-e "$safe/dumps/delete_old_cluster.sh", 'pg_upgrade wants the old cluster deleted');
+run_command([ 'sh', "$safe/dumps/delete_old_cluster.sh" ]);
+ok(!-e $file, 'with its keyring');
+$upgraded->start;
+$primary = $upgraded;
+($out, $err) = runbook('Upgrade PostgreSQL', 2);
+like($out, qr/\|t\|2$/m, 'the new one has the keys');
+is($err, '', 'of all connections');
+is(types($upgraded), 'dbt dbt', 'and decrypts');
+$upgraded->stop;
+
 sub copy_keyring
 {
 	my ($to) = @_;
@@ -183,6 +252,4 @@ sub copy_keyring
 	append_to_file($to, slurp_file($file));
 }
 
-$standby->stop;
-$primary->stop;
 done_testing();
