@@ -47,7 +47,8 @@ CopySource(Source *source, void *arg)
  *
  * Copy the additional sources of a project, secrets included, after those of
  * another; returns how many.  Each copy has a uuid of its own and is encrypted
- * for its own row.  Needs to view the one project and to manage the other.
+ * for its own row.  Needs to manage both: who may only view the one could hand its
+ * secrets to who runs dbt for the other.
  *
  * Errors: 22023 if the projects are the same; P0002 and 42501 as for
  * update_project_dbt_source(); 23505 if a name is there already; XX001 if a
@@ -64,7 +65,7 @@ SILENT_FUNCTION(copy_project_dbt_sources)
 	source_project = PG_GETARG_UUID_P(0);
 	copy.target = PG_GETARG_UUID_P(1);
 	PreventCommandIfReadOnly("copy_project_dbt_sources()");
-	RequireView(source_project);
+	RequireManage(source_project);
 	RequireManage(copy.target);
 	if (SameUuid(source_project, copy.target))
 		ParameterError("source_project and target_project must not be the same");

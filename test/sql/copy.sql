@@ -38,7 +38,7 @@ SELECT copy_project_dbt_sources(:p, NULL);
 SELECT copy_project_dbt_sources(:p, '44444444-4444-4444-8444-444444444444');
 SELECT copy_project_dbt_sources('44444444-4444-4444-8444-444444444444', :q);
 
--- view on the one, manage on the other
+-- manage on both: who may only view the one could hand its secrets to the other's worker
 CREATE ROLE regress_copy;
 GRANT SELECT, UPDATE (name) ON projects TO regress_copy;
 ALTER TABLE projects ENABLE ROW LEVEL SECURITY;
@@ -46,6 +46,10 @@ CREATE POLICY see ON projects FOR SELECT TO regress_copy USING (name IN ('produc
 CREATE POLICY change ON projects FOR UPDATE TO regress_copy USING (name = 'preview');
 SET ROLE regress_copy;
 SELECT copy_project_dbt_sources(:q, :p);
+SELECT copy_project_dbt_sources(:p, :q);
+RESET ROLE;
+ALTER POLICY change ON projects USING (name IN ('production', 'preview'));
+SET ROLE regress_copy;
 SELECT copy_project_dbt_sources(:p, :q);
 RESET ROLE;
 DROP POLICY see ON projects;
