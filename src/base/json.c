@@ -338,13 +338,102 @@ JsonFromBytea(bytea *utf8)
 }
 
 /*
- * The JSON text of a document in UTF-8.  Printing copies each string, so it has a
- * memory context of its own, too.
+ * Append a string with its quotes.  PostgreSQL's escape_json() takes a character at
+ * a time, and before 18 a copy that is terminated.
+ */
+static void
+AppendJsonString(StringInfo out, const char *string, int len)
+{
+	static const char escapes[] = {
+		['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't', ['"'] = '"', ['\\'] = '\\'
+	};
+	const char *end = string + len;
+
+	appendStringInfoChar(out, '"');
+	while (string < end)
+	{
+		const char *plain = string;
+		unsigned char c = 0;
+
+		for (; string < end; string++)
+		{
+			c = *string;
+			if (c < ' ' || c == '"' || c == '\\')
+				break;
+		}
+		appendBinaryStringInfo(out, plain, string - plain);
+		if (string++ == end)
+			break;
+		if (escapes[c] == '\0')
+			appendStringInfo(out, "\\u%04x", c);
+		else
+		{
+			appendStringInfoChar(out, '\\');
+			appendStringInfoChar(out, escapes[c]);
+		}
+	}
+	appendStringInfoChar(out, '"');
+}
+
+/*
+ * What goes between two members or elements.
+ */
+void
+AppendJsonSeparator(StringInfo out)
+{
+	char		last = out->data[out->len - 1];
+
+	if (last != '{' && last != '[')
+		appendStringInfoString(out, ", ");
+}
+
+/*
+ * Append a key that needs no escapes, and what stands between it and its value.
+ */
+void
+AppendJsonKey(StringInfo out, const char *key)
+{
+	AppendJsonSeparator(out);
+	appendStringInfoChar(out, '"');
+	appendStringInfoString(out, key);
+	appendStringInfoString(out, "\": ");
+}
+
+/*
+ * Append a member of an object.
+ */
+void
+AppendJsonMember(StringInfo out, const JsonMember *member)
+{
+	AppendJsonSeparator(out);
+	AppendJsonValue(out, &member->key);
+	appendStringInfoString(out, ": ");
+	AppendJsonValue(out, &member->value);
+}
+
+void
+AppendJsonValue(StringInfo out, const JsonbValue *value)
+{
+	if (value->type == jbvString)
+		AppendJsonString(out, value->val.string.val, value->val.string.len);
+	else if (value->type == jbvBinary)
+		(void) JsonbToCString(out, value->val.binary.data, value->val.binary.len);
+	else
+	{
+		JsonbValue	scalar = *value;
+		Jsonb	   *document = JsonbValueToJsonb(&scalar);
+
+		(void) JsonbToCString(out, &document->root, VARSIZE(document));
+	}
+}
+/*
+ * The JSON text that print makes of something, in UTF-8; expected is about how
+ * long it gets.  Printing copies strings, so it has a memory context of its own.
  *
  * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value.
  */
 bytea *
-JsonToBytea(Jsonb *json)
+PrintJson(Size expected, JsonPrinter print, const void *what)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext printing = AllocSetContextCreate(caller, "dbt connection", ALLOCSET_DEFAULT_SIZES);
@@ -353,12 +442,12 @@ JsonToBytea(Jsonb *json)
 
 	initStringInfo(&text);
 	/* rarely longer, escapes included, and a buffer that grows leaves others behind */
-	enlargeStringInfo(&text, VARSIZE(json) / 3 * 4);
+	enlargeStringInfo(&text, expected / 3 * 4);
 	appendStringInfoSpaces(&text, VARHDRSZ);
 	MemoryContextSwitchTo(printing);
 	PG_TRY();
 	{
-		(void) JsonbToCString(&text, &json->root, VARSIZE(json));
+		print(&text, what);
 	}
 	PG_CATCH();
 	{
@@ -389,6 +478,23 @@ JsonToBytea(Jsonb *json)
 		pfree(utf8);
 	}
 	return (bytea *) text.data;
+}
+
+static void
+PrintDocument(StringInfo out, const void *what)
+{
+	JsonbValue	value = JsonRoot(unconstify(Jsonb *, (const Jsonb *) what));
+
+	AppendJsonValue(out, &value);
+}
+
+/*
+ * The JSON text of a document in UTF-8.  Errors as above.
+ */
+bytea *
+JsonToBytea(Jsonb *json)
+{
+	return PrintJson(VARSIZE(json), PrintDocument, json);
 }
 
 /*

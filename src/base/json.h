@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 #include "base/compat.h"
@@ -52,6 +53,15 @@ extern char *TextFromUtf8(const char *text, Size len, int *sqlerrcode);
 extern Jsonb *TryJsonFromUtf8(const char *text, Size len, int *sqlerrcode);
 extern Jsonb *JsonFromUtf8(const char *text, Size len);
 extern Jsonb *JsonFromBytea(bytea *utf8);
+
+/* Appends JSON text in the database's encoding. */
+typedef void (*JsonPrinter) (StringInfo out, const void *what);
+
+extern void AppendJsonSeparator(StringInfo out);
+extern void AppendJsonKey(StringInfo out, const char *key);
+extern void AppendJsonMember(StringInfo out, const JsonMember *member);
+extern void AppendJsonValue(StringInfo out, const JsonbValue *value);
+extern bytea *PrintJson(Size expected, JsonPrinter print, const void *what);
 extern bytea *JsonToBytea(Jsonb *json);
 extern void WipeBytea(bytea *bytes);
 extern void WipeJsonb(Jsonb *json);

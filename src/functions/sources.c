@@ -26,6 +26,7 @@
 #include "rules/fields.h"
 #include "base/json.h"
 #include "functions/sources.h"
+#include "rules/exit.h"
 #include "storage/storage.h"
 #include "rules/summary.h"
 #include "rules/validate.h"
@@ -37,7 +38,7 @@
 typedef struct Request
 {
 	text	   *name;
-	Jsonb	   *connection;
+	const JsonbValue *connection;
 } Request;
 
 /*
@@ -104,7 +105,7 @@ ParseBody(Jsonb *body, Problems *problems)
 														member.value.val.string.len);
 		}
 		else if (JsonStringEquals(&member.key, CONNECTION_PATH))
-			request.connection = JsonbValueToJsonb(&member.value);
+			request.connection = memcpy(palloc(sizeof(JsonbValue)), &member.value, sizeof(JsonbValue));
 		else if (++nignored <= MAX_IGNORED_SHOWN)
 		{
 			appendStringInfoString(&ignored, ignored.len > 0 ? ", " : "");
@@ -127,8 +128,12 @@ static Jsonb *
 SummarizeStored(Source *source)
 {
 	Jsonb	   *connection = StoredConnection(source);
-	Jsonb	   *summary = MakeSummary(source, connection);
+	ConnectionFields fields;
+	Jsonb	   *summary;
 
+	if (connection != NULL)
+		ReadConnection(connection, &fields);
+	summary = MakeSummary(source, connection == NULL ? NULL : &fields);
 	WipeJsonb(connection);
 	return summary;
 }
@@ -138,9 +143,9 @@ SummarizeStored(Source *source)
  * should something of the table have changed that.
  */
 static Jsonb *
-SummarizeWritten(Source *stored, Jsonb *connection)
+SummarizeWritten(Source *stored, const ConnectionFields *fields)
 {
-	return stored->envelope == NULL ? MakeSummary(stored, connection) : SummarizeStored(stored);
+	return stored->envelope == NULL ? MakeSummary(stored, fields) : SummarizeStored(stored);
 }
 
 /*
@@ -149,20 +154,20 @@ SummarizeWritten(Source *stored, Jsonb *connection)
  * something wrong.
  */
 static Jsonb *
-ReplaceUnseen(Source *source, Jsonb *sent, const ConnectionFields *fields)
+ReplaceUnseen(Source *source, ConnectionFields *fields)
 {
 	Problems	problems = NO_PROBLEMS;
+	text	   *prefix;
 	Source	   *stored;
 
-	if (!SendsSecrets(fields))
+	KeepWithheld(fields, NULL, &problems);
+	ValidateConnection(fields, &problems);
+	prefix = problems.count > 0 ? NULL : PrefixOfNothingFor(fields, source);
+	if (prefix == NULL)
 		return NULL;
-	ValidateSent(sent, fields, &problems);
-	ValidateConnection(sent, fields, &problems);
-	if (problems.count > 0)
-		return NULL;
-	source->envelope = SealConnection(JsonToBytea(sent), fields->only_known, source);
-	stored = ReplaceWholly(source, variant_names[fields->variant], KnownPrefix(source));
-	return stored == NULL ? NULL : SummarizeWritten(stored, sent);
+	source->envelope = SealConnection(fields, source);
+	stored = ReplaceWholly(source, variant_names[fields->variant], prefix);
+	return stored == NULL ? NULL : SummarizeWritten(stored, fields);
 }
 
 /*
@@ -170,30 +175,18 @@ ReplaceUnseen(Source *source, Jsonb *sent, const ConnectionFields *fields)
  * views withhold, validate, encrypt, store.  Returns the summary.
  */
 static Jsonb *
-ReplaceConnection(Source *source, Source *locked, Jsonb *sent, ConnectionFields *fields,
-				  Problems problems)
+ReplaceConnection(Source *source, Source *locked, ConnectionFields *fields, Problems problems)
 {
-	Jsonb	   *stored = NULL;
-	Jsonb	   *merged = sent;
+	Jsonb	   *stored = StoredConnectionFor(fields, locked);
 	Jsonb	   *summary;
 
-	ValidateSent(sent, fields, &problems);
-	/* decrypt only what may have to be kept in part */
-	if (!SendsSecrets(fields) || !StoredHasOnlyKnown(locked))
-		stored = StoredConnection(locked);
-	if (stored != NULL)
-	{
-		merged = KeepWithheld(sent, fields, stored, &problems);
-		ReadFields(merged, fields);
-	}
-	WipeJsonb(stored);
-	ValidateConnection(merged, fields, &problems);
+	KeepWithheld(fields, stored, &problems);
+	ValidateConnection(fields, &problems);
 	RaiseProblems(problems);
 
-	source->envelope = SealConnection(JsonToBytea(merged), fields->only_known, source);
-	summary = SummarizeWritten(ReplaceSource(source, variant_names[fields->variant]), merged);
-	if (merged != sent)
-		WipeJsonb(merged);
+	source->envelope = SealConnection(fields, source);
+	summary = SummarizeWritten(ReplaceSource(source, variant_names[fields->variant]), fields);
+	WipeJsonb(stored);
 	return summary;
 }
 
@@ -203,7 +196,7 @@ ReplaceConnection(Source *source, Source *locked, Jsonb *sent, ConnectionFields 
  */
 static Jsonb *
 ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
-				 Jsonb *sent, Problems problems)
+				 const JsonbValue *sent, Problems problems)
 {
 	Source		source = {0};
 	Source	   *locked;
@@ -213,15 +206,15 @@ ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
 	source.project = *project;
 	source.source = *uuid;
 	source.name = name;
-	ReadFields(sent, &fields);
+	ReadFields(sent, true, &fields);
 	if (problems.count == 0)
-		summary = ReplaceUnseen(&source, sent, &fields);
+		summary = ReplaceUnseen(&source, &fields);
 	if (summary == NULL)
 	{
 		locked = LockOrAddSource(project, uuid);
 		if (locked == NULL)
 			RaiseManagedNotFound(project);
-		summary = ReplaceConnection(&source, locked, sent, &fields, problems);
+		summary = ReplaceConnection(&source, locked, &fields, problems);
 	}
 	return summary;
 }
@@ -245,7 +238,6 @@ SILENT_FUNCTION(update_project_dbt_source)
 	Problems	problems = NO_PROBLEMS;
 	Request		request;
 	Source	   *source;
-	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("update_project_dbt_source()");
 	RequireManageOfSource(project, uuid);
@@ -268,9 +260,7 @@ SILENT_FUNCTION(update_project_dbt_source)
 		PG_RETURN_JSONB_P(SummarizeStored(source));
 	}
 
-	summary = ChangeConnection(project, uuid, request.name, request.connection, problems);
-	WipeJsonb(request.connection);
-	PG_RETURN_JSONB_P(summary);
+	PG_RETURN_JSONB_P(ChangeConnection(project, uuid, request.name, request.connection, problems));
 }
 
 /*
@@ -287,7 +277,6 @@ SILENT_FUNCTION(create_project_dbt_source)
 	Request		request;
 	Source		source = {0};
 	ConnectionFields fields;
-	Jsonb	   *summary;
 
 	PreventCommandIfReadOnly("create_project_dbt_source()");
 	RequireManage(project);
@@ -303,9 +292,8 @@ SILENT_FUNCTION(create_project_dbt_source)
 			AddProblem(&problems, CONNECTION_PATH, "is required");
 		else
 		{
-			ReadFields(request.connection, &fields);
-			ValidateSent(request.connection, &fields, &problems);
-			ValidateConnection(request.connection, &fields, &problems);
+			ReadFields(request.connection, false, &fields);
+			ValidateConnection(&fields, &problems);
 		}
 	}
 	RaiseProblems(problems);
@@ -313,12 +301,10 @@ SILENT_FUNCTION(create_project_dbt_source)
 	source.project = *project;
 	source.source = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	source.name = request.name;
-	source.envelope = SealConnection(JsonToBytea(request.connection), fields.only_known, &source);
+	source.envelope = SealConnection(&fields, &source);
 	LockForCreation(project);
 	source.precedence = NextPrecedence(LastPrecedence(project));
-	summary = SummarizeWritten(InsertSource(&source, variant_names[fields.variant]), request.connection);
-	WipeJsonb(request.connection);
-	PG_RETURN_JSONB_P(summary);
+	PG_RETURN_JSONB_P(SummarizeWritten(InsertSource(&source, variant_names[fields.variant]), &fields));
 }
 
 /*
@@ -332,10 +318,12 @@ SILENT_FUNCTION(create_project_dbt_source)
 SILENT_FUNCTION(set_project_dbt_connection)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, connection_args);
+	JsonbValue	connection;
 
 	PreventCommandIfReadOnly("set_project_dbt_connection()");
 	RequireManage(project);
-	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, PG_GETARG_JSONB_P(1), NO_PROBLEMS));
+	connection = JsonRoot(PG_GETARG_JSONB_P(1));
+	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, &connection, NO_PROBLEMS));
 }
 
 /*
@@ -414,7 +402,9 @@ ViewSource(const pg_uuid_t *project, const pg_uuid_t *uuid)
  * get_project_dbt_source(project uuid, source uuid) returns jsonb
  *
  * The summary and, as "dbtConnection", the connection without what is
- * withheld; null for a primary source that has none yet.
+ * withheld; null for a primary source that has none yet.  The environment is
+ * there for who may manage the project, and not in a read-only transaction,
+ * where that can't be told.
  *
  * Errors: 22023, 42501 and P0002 as for all; XX001 if the connection can't be
  * decrypted; 55000 without a usable keyring.
@@ -424,17 +414,23 @@ SILENT_FUNCTION(get_project_dbt_source)
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
 	Source	   *source = ViewSource(project, PG_GETARG_UUID_P(1));
 	Jsonb	   *connection = RequireConnection(source);
+	ConnectionFields fields;
 	Jsonb	   *result;
 	JsonbParseState *state = NULL;
 
+	if (connection != NULL)
+		ReadConnection(connection, &fields);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	PushSummary(&state, source, connection);
+	PushSummary(&state, source, connection == NULL ? NULL : &fields);
 	if (connection == NULL)
 		JsonPushNull(&state, CONNECTION_PATH);
 	else
 	{
+		/* the question takes a lock, so it is asked only where it matters */
+		bool		with_environment = EnvironmentOf(&fields) != NULL && MayManage(project);
+
 		JsonPushKey(&state, CONNECTION_PATH);
-		(void) RedactConnection(&state, connection);
+		(void) RedactConnection(&state, &fields, with_environment);
 	}
 	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	WipeJsonb(connection);
@@ -445,7 +441,8 @@ SILENT_FUNCTION(get_project_dbt_source)
  * project_dbt_connection(project uuid, source uuid) returns jsonb
  *
  * The whole connection, secrets included; SQL NULL for a primary source that
- * has none yet.
+ * has none yet.  A variable that is refused today, but was stored earlier, is left
+ * out with a WARNING that names it.
  *
  * Errors: as for get_project_dbt_source(); 42501 for who wasn't granted
  * EXECUTE.
@@ -457,5 +454,5 @@ SILENT_FUNCTION(project_dbt_connection)
 
 	if (connection == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(connection);
+	PG_RETURN_JSONB_P(LeaveOutRefused(connection));
 }

@@ -41,9 +41,8 @@ SILENT_FUNCTION(validate_dbt_connection)
 		if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
 		funcctx->tuple_desc = BlessTupleDesc(tupdesc);
-		ReadFields(PG_GETARG_JSONB_P(0), &fields);
-		ValidateSent(PG_GETARG_JSONB_P(0), &fields, &found);
-		ValidateConnection(PG_GETARG_JSONB_P(0), &fields, &found);
+		ReadConnection(PG_GETARG_JSONB_P(0), &fields);
+		ValidateConnection(&fields, &found);
 		funcctx->user_fctx = ListProblems(found);
 		MemoryContextSwitchTo(caller);
 	}

@@ -10,18 +10,23 @@
 #include "rules/fields.h"
 #include "base/json.h"
 
+static Variant
+VariantOf(JsonbContainer *object)
+{
+	JsonbValue	type;
+
+	if (!JsonFindString(object, TYPE_PROPERTY, &type))
+		return VARIANT_UNKNOWN;
+	return VariantByName(type.val.string.val, type.val.string.len);
+}
+
 /*
  * Which variant a connection is of, or VARIANT_UNKNOWN.
  */
 Variant
 ConnectionVariant(Jsonb *connection)
 {
-	JsonbValue	type;
-
-	if (!JB_ROOT_IS_OBJECT(connection) ||
-		!JsonFindString(&connection->root, TYPE_PROPERTY, &type))
-		return VARIANT_UNKNOWN;
-	return VariantByName(type.val.string.val, type.val.string.len);
+	return JB_ROOT_IS_OBJECT(connection) ? VariantOf(&connection->root) : VARIANT_UNKNOWN;
 }
 
 static bool
@@ -45,35 +50,121 @@ HasOnlyKnownVariables(const JsonbValue *environment)
 	return true;
 }
 
+static void
+SetField(ConnectionFields *fields, const Field *field, Origin origin, const JsonbValue *value)
+{
+	fields->origin[field - connection_fields] = origin;
+	fields->values[field - connection_fields] = *value;
+	if (field->type == FIELD_ENVIRONMENT && !HasOnlyKnownVariables(value))
+		fields->only_known = false;
+}
+
 /*
- * The fields of a connection that its variant knows; none of an unknown variant.
- * What is in *fields points into the connection.
+ * Let an update have a field that it leaves out.
  */
 void
-ReadFields(Jsonb *connection, ConnectionFields *fields)
+KeepField(ConnectionFields *fields, const Field *field, const JsonbValue *value)
+{
+	SetField(fields, field, ORIGIN_KEPT, value);
+}
+
+static bool
+IsOptionalSecret(const Field *field, Variant variant)
+{
+	return field->trait == TRAIT_SECRET && !FieldIsRequired(field, variant);
+}
+
+/*
+ * The fields of a connection that its variant knows; none of an unknown variant.
+ * update says that the connection is to replace a stored one.
+ */
+void
+ReadFields(const JsonbValue *document, bool update, ConnectionFields *fields)
 {
 	JsonMembers members;
 	JsonMember	member;
 
-	fields->variant = ConnectionVariant(connection);
+	fields->document = *document;
+	fields->variant = JsonIsObject(document) ? VariantOf(document->val.binary.data) : VARIANT_UNKNOWN;
+	fields->update = update;
 	fields->only_known = fields->variant != VARIANT_UNKNOWN;
-	memset(fields->present, false, sizeof(fields->present));
+	memset(fields->origin, 0, sizeof(fields->origin));
+	fields->stored = NULL;
+	fields->counterparts = NULL;
 	if (fields->variant == VARIANT_UNKNOWN)
 		return;
 
-	members = JsonMembersOf(&connection->root);
+	members = JsonMembersOf(document->val.binary.data);
 	while (NextJsonMember(&members, &member))
 	{
 		const Field *field = FieldByName(fields->variant, member.key.val.string.val, member.key.val.string.len);
 
+		bool		removes = update && member.value.type == jbvNull;
+
 		if (field == NULL)
-		{
-			fields->only_known = false;
-			continue;
-		}
-		fields->present[field - connection_fields] = true;
-		fields->values[field - connection_fields] = member.value;
-		if (field->type == FIELD_ENVIRONMENT && !HasOnlyKnownVariables(&member.value))
-			fields->only_known = false;
+			fields->only_known = fields->only_known && removes;
+		else
+			SetField(fields, field, removes && IsOptionalSecret(field, fields->variant) ? ORIGIN_REMOVED : ORIGIN_SENT,
+					 &member.value);
 	}
+}
+
+/*
+ * The same of a document that is not an update.
+ */
+void
+ReadConnection(Jsonb *connection, ConnectionFields *fields)
+{
+	JsonbValue	document = JsonRoot(connection);
+
+	ReadFields(&document, false, fields);
+}
+
+/*
+ * The value of a field, or NULL if it isn't there.
+ */
+const JsonbValue *
+FieldValue(const ConnectionFields *fields, const Field *field)
+{
+	int			i = field - connection_fields;
+
+	return fields->origin[i] == ORIGIN_SENT || fields->origin[i] == ORIGIN_KEPT ? &fields->values[i] : NULL;
+}
+
+/*
+ * The environment, whatever it is, or NULL if there is none.
+ */
+const JsonbValue *
+EnvironmentOf(const ConnectionFields *fields)
+{
+	const Field *field = fields->variant == VARIANT_UNKNOWN ? NULL : EnvironmentField(fields->variant);
+
+	return field == NULL ? NULL : FieldValue(fields, field);
+}
+
+/*
+ * Whether nobody reads a field, because of what another one says.
+ */
+bool
+IsUnused(const ConnectionFields *fields, const Field *field)
+{
+	const Field *other;
+	const JsonbValue *value;
+
+	if (field->unused == NULL)
+		return false;
+	other = FieldByName(fields->variant, field->unused->field, strlen(field->unused->field));
+	value = other == NULL ? NULL : FieldValue(fields, other);
+	return value != NULL && JsonStringEquals(value, field->unused->value);
+}
+
+/*
+ * Whether the variable of that name holds a secret, by dbt's convention.
+ */
+bool
+IsSecretVariable(const JsonbValue *key)
+{
+	return key->val.string.len >= (int) strlen(SECRET_VARIABLE_PREFIX) &&
+		memcmp(key->val.string.val, SECRET_VARIABLE_PREFIX,
+			   strlen(SECRET_VARIABLE_PREFIX)) == 0;
 }

@@ -83,15 +83,15 @@ NumberFits(Numeric number)
 }
 
 /*
- * The depth of a document, which is an object, and its numbers.
+ * The depth of an object, and its numbers.
  *
  * steps has the way from its path to where the walk is; an element's index is
  * that of the last one, and an object's step gets the name of each member.
  */
 void
-ValidateLimits(Jsonb *document, const char *path, Problems *problems)
+ValidateLimits(JsonbContainer *object, const char *path, Problems *problems)
 {
-	JsonbIterator *it = JsonbIteratorInit(&document->root);
+	JsonbIterator *it = JsonbIteratorInit(object);
 	Path	   *steps = palloc((MAX_DEPTH + 1) * sizeof(Path));
 	int			depth = 0;
 	JsonbIteratorToken token;

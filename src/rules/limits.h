@@ -27,6 +27,6 @@
 #define NUMBER_OUT_OF_RANGE "must be a number in the range of a double (5e-324 to 1.8e308), of at most 400 digits"
 
 extern bool NumberFits(Numeric number);
-extern void ValidateLimits(Jsonb *document, const char *path, Problems *problems);
+extern void ValidateLimits(JsonbContainer *object, const char *path, Problems *problems);
 
 #endif							/* DBT_SOURCES_LIMITS_H */

@@ -10,43 +10,44 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "rules/fields.h"
 #include "base/json.h"
 #include "rules/summary.h"
 
 /*
  * Push the nine members of a summary into the object under construction.
  *
- * connection is NULL if the source has none, or one that can't be decrypted;
+ * fields is NULL if the source has no connection, or one that can't be decrypted;
  * the contract has hasCredentialError false for a primary source even then.
  */
 void
-PushSummary(JsonbParseState **state, const Source *source, Jsonb *connection)
+PushSummary(JsonbParseState **state, const Source *source, const ConnectionFields *fields)
 {
-	Variant		variant = connection ? ConnectionVariant(connection) : VARIANT_UNKNOWN;
-
 	JsonPushString(state, "projectDbtSourceUuid",
 				   DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&source->source))));
 	JsonPushString(state, "name", text_to_cstring(source->name));
 	JsonPushBool(state, "isPrimary", IsPrimary(source));
 	JsonPushInteger(state, "precedence", source->precedence);
-	JsonPushBool(state, "hasCredentialError", connection == NULL && !IsPrimary(source));
-	if (variant == VARIANT_UNKNOWN)
+	JsonPushBool(state, "hasCredentialError", fields == NULL && !IsPrimary(source));
+	if (fields == NULL)
 		JsonPushNull(state, "type");
 	else
-		JsonPushString(state, "type", variant_names[variant]);
+		JsonPushString(state, "type", variant_names[fields->variant]);
 
 	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
 	{
-		JsonbValue	value;
+		const JsonbValue *value;
+		JsonbValue	identity;
 
 		if (field->trait != TRAIT_IDENTITY)
 			continue;
-		if (variant != VARIANT_UNKNOWN && FieldIsKnown(field, variant) &&
-			JsonFindString(&connection->root, field->name, &value))
-			JsonPushValue(state, field->summary_key, &value);
-		else
+		value = fields == NULL ? NULL : FieldValue(fields, field);
+		if (value == NULL || value->type != jbvString)
 			JsonPushNull(state, field->summary_key);
+		else
+		{
+			identity = *value;
+			JsonPushValue(state, field->summary_key, &identity);
+		}
 	}
 }
 
@@ -54,11 +55,11 @@ PushSummary(JsonbParseState **state, const Source *source, Jsonb *connection)
  * The summary as a document of its own.
  */
 Jsonb *
-MakeSummary(const Source *source, Jsonb *connection)
+MakeSummary(const Source *source, const ConnectionFields *fields)
 {
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	PushSummary(&state, source, connection);
+	PushSummary(&state, source, fields);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

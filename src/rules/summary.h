@@ -12,9 +12,10 @@
 
 #include "utils/jsonb.h"
 
+#include "rules/fields.h"
 #include "storage/source.h"
 
-extern void PushSummary(JsonbParseState **state, const Source *source, Jsonb *connection);
-extern Jsonb *MakeSummary(const Source *source, Jsonb *connection);
+extern void PushSummary(JsonbParseState **state, const Source *source, const ConnectionFields *fields);
+extern Jsonb *MakeSummary(const Source *source, const ConnectionFields *fields);
 
 #endif							/* DBT_SOURCES_SUMMARY_H */

@@ -13,6 +13,7 @@
 #include "rules/limits.h"
 #include "rules/validate.h"
 #include "rules/variables.h"
+#include "rules/withheld.h"
 
 #define MAX_NAME_CHARS 255
 
@@ -81,7 +82,8 @@ MustBeOneOf(const char *const *list)
 }
 
 static void
-ValidateVariable(const JsonbValue *variable, const Path *path, Problems *problems)
+ValidateVariable(const ConnectionFields *fields, const JsonbValue *variable, const Path *path,
+				 Problems *problems)
 {
 	static const char *const required[] = {"key", "value"};
 	JsonbValue	value;
@@ -95,10 +97,14 @@ ValidateVariable(const JsonbValue *variable, const Path *path, Problems *problem
 	{
 		const char *message = NULL;
 
+		if (i == 1 && KeepsValue(fields, path->index, variable->val.binary.data))
+			continue;
 		if (!JsonFind(variable->val.binary.data, required[i], &value))
 			message = "is required";
 		else if (value.type != jbvString)
 			message = "must be a string";
+		else if (i == 0)
+			message = RefuseVariable(&value);
 		if (message != NULL)
 		{
 			Path		member = PathOfMember(path, required[i], strlen(required[i]));
@@ -115,7 +121,8 @@ FieldPath(const Field *field)
 }
 
 static void
-ValidateElements(const Field *field, const JsonbValue *array, Problems *problems)
+ValidateElements(const ConnectionFields *fields, const Field *field, const JsonbValue *array,
+				 Problems *problems)
 {
 	Path		path = PathFrom(FieldPath(field));
 	JsonMembers members = JsonMembersOf(array->val.binary.data);
@@ -126,42 +133,10 @@ ValidateElements(const Field *field, const JsonbValue *array, Problems *problems
 		Path		element = PathOfElement(&path, i);
 
 		if (field->type == FIELD_ENVIRONMENT)
-			ValidateVariable(&member.value, &element, problems);
+			ValidateVariable(fields, &member.value, &element, problems);
 		else if (member.value.type != jbvString)
 			AddProblemAt(problems, &element, "must be a string");
 	}
-}
-
-static void
-ValidateField(const Field *field, const JsonbValue *value, Problems *problems)
-{
-	const char *message = NULL;
-
-	switch (field->type)
-	{
-		case FIELD_STRING:
-			if (value->type != jbvString)
-				message = "must be a string";
-			else if (field->allowed != NULL && !StringInList(value, field->allowed))
-				message = MustBeOneOf(field->allowed);
-			break;
-		case FIELD_BOOLEAN:
-			if (value->type != jbvBool)
-				message = "must be true or false";
-			break;
-		case FIELD_STRINGS:
-			if (!JsonIsArray(value))
-				message = MUST_BE(value, "an array of strings");
-			break;
-		case FIELD_ENVIRONMENT:
-			if (!JsonIsArray(value))
-				message = MUST_BE(value, "an array of objects with key and value");
-			break;
-	}
-	if (message != NULL)
-		AddProblem(problems, FieldPath(field), message);
-	else if (field->type == FIELD_STRINGS || field->type == FIELD_ENVIRONMENT)
-		ValidateElements(field, value, problems);
 }
 
 /*
@@ -192,87 +167,74 @@ RefuseText(FieldText text, const JsonbValue *value)
 }
 
 static void
-RefuseVariables(const JsonbValue *environment, Problems *problems)
+ValidateField(const ConnectionFields *fields, const Field *field, const JsonbValue *value,
+			  Problems *problems)
 {
-	Path		path = PathFrom(ENVIRONMENT_PATH);
-	JsonMembers members = JsonMembersOf(environment->val.binary.data);
-	JsonMember	member;
+	const char *message = NULL;
 
-	for (int i = 0; NextJsonMember(&members, &member); i++)
+	switch (field->type)
 	{
-		Path		variable = PathOfElement(&path, i);
-		Path		key = PathOfMember(&variable, "key", strlen("key"));
-		JsonbValue	name;
-		const char *message = NULL;
-
-		if (JsonIsObject(&member.value) &&
-			JsonFindString(member.value.val.binary.data, "key", &name))
-			message = RefuseVariable(&name);
-		if (message != NULL)
-			AddProblemAt(problems, &key, message);
+		case FIELD_STRING:
+			if (value->type != jbvString)
+				message = "must be a string";
+			else if (field->allowed != NULL && !StringInList(value, field->allowed))
+				message = MustBeOneOf(field->allowed);
+			else if (field->text != TEXT_ANY)
+				message = RefuseText(field->text, value);
+			break;
+		case FIELD_BOOLEAN:
+			if (value->type != jbvBool)
+				message = "must be true or false";
+			break;
+		case FIELD_STRINGS:
+			if (!JsonIsArray(value))
+				message = MUST_BE(value, "an array of strings");
+			break;
+		case FIELD_ENVIRONMENT:
+			if (!JsonIsArray(value))
+				message = MUST_BE(value, "an array of objects with key and value");
+			break;
 	}
+	if (message != NULL)
+		AddProblem(problems, FieldPath(field), message);
+	else if (field->type == FIELD_STRINGS || field->type == FIELD_ENVIRONMENT)
+		ValidateElements(fields, field, value, problems);
 }
 
 /*
- * What is refused of a connection, whose fields are given, when it is sent; what
- * was stored before may have it still, so an update that keeps that is no
- * problem.
+ * A connection: one of the variants of DbtProjectConfig.  Properties that the
+ * variant doesn't know are allowed.  What an update keeps was validated when it
+ * was sent.
  */
 void
-ValidateSent(Jsonb *sent, const ConnectionFields *fields, Problems *problems)
+ValidateConnection(const ConnectionFields *fields, Problems *problems)
 {
-	if (!JB_ROOT_IS_OBJECT(sent))
-		return;
-	/* what is known is neither deep nor a number, or not valid */
-	if (!fields->only_known)
-		ValidateLimits(sent, CONNECTION_PATH, problems);
-	for (int i = 0; i < NUM_FIELDS && fields->variant != VARIANT_UNKNOWN; i++)
+	const JsonbValue *document = &fields->document;
+
+	if (!JsonIsObject(document))
 	{
-		const Field *field = &connection_fields[i];
-		const JsonbValue *value = &fields->values[i];
-		const char *message = NULL;
-
-		if (!fields->present[i])
-			continue;
-		if (field->type == FIELD_ENVIRONMENT && JsonIsArray(value))
-			RefuseVariables(value, problems);
-		if (field->text != TEXT_ANY && value->type == jbvString)
-			message = RefuseText(field->text, value);
-		if (message != NULL)
-			AddProblem(problems, FieldPath(field), message);
-	}
-}
-
-/*
- * A connection, whose fields are given: one of the variants of DbtProjectConfig.
- * Properties that the variant doesn't know are allowed.
- */
-void
-ValidateConnection(Jsonb *connection, const ConnectionFields *fields, Problems *problems)
-{
-	JsonbValue	value;
-
-	if (!JB_ROOT_IS_OBJECT(connection))
-	{
-		value = JsonRoot(connection);
 		AddProblem(problems, CONNECTION_PATH,
-				   value.type == jbvNull ? "must not be null" : MUST_BE(&value, "an object"));
+				   document->type == jbvNull ? "must not be null" : MUST_BE(document, "an object"));
 		return;
 	}
 	if (fields->variant == VARIANT_UNKNOWN)
 	{
-		bool		present = JsonFind(&connection->root, TYPE_PROPERTY, &value);
+		JsonbValue	ignored;
+		bool		present = JsonFind(document->val.binary.data, TYPE_PROPERTY, &ignored);
 
 		AddProblem(problems, CONNECTION_PATH "." TYPE_PROPERTY,
 				   psprintf("%s%s", present ? "" : "is required and ",
 							MustBeOneOf(variant_names)));
 		return;
 	}
+	/* what is known is neither deep nor a number, or not valid */
+	if (!fields->only_known)
+		ValidateLimits(document->val.binary.data, CONNECTION_PATH, problems);
 	for (int i = 0; i < NUM_FIELDS; i++)
 	{
-		if (fields->present[i])
-			ValidateField(&connection_fields[i], &fields->values[i], problems);
-		else if (FieldIsRequired(&connection_fields[i], fields->variant))
+		if (fields->origin[i] == ORIGIN_SENT)
+			ValidateField(fields, &connection_fields[i], &fields->values[i], problems);
+		else if (fields->origin[i] != ORIGIN_KEPT && FieldIsRequired(&connection_fields[i], fields->variant))
 			AddProblem(problems, FieldPath(&connection_fields[i]), "is required");
 	}
 }

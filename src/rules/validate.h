@@ -22,8 +22,6 @@
 	 "must be " what)
 
 extern void ValidateName(const JsonbValue *name, Problems *problems);
-extern void ValidateSent(Jsonb *sent, const ConnectionFields *fields, Problems *problems);
-extern void ValidateConnection(Jsonb *connection, const ConnectionFields *fields,
-							   Problems *problems);
+extern void ValidateConnection(const ConnectionFields *fields, Problems *problems);
 
 #endif							/* DBT_SOURCES_VALIDATE_H */

@@ -24,10 +24,9 @@ typedef enum Variant
 	VARIANT_BITBUCKET,
 	VARIANT_AZURE_DEVOPS,
 	VARIANT_NONE,
-	VARIANT_MANIFEST
+	VARIANT_MANIFEST,
+	NUM_VARIANTS
 } Variant;
-
-#define NUM_VARIANTS (VARIANT_MANIFEST + 1)
 
 typedef enum FieldType
 {
@@ -42,9 +41,25 @@ typedef enum FieldTrait
 {
 	TRAIT_NONE,
 	TRAIT_SECRET,				/* withheld from every view */
-	TRAIT_HOST,					/* names the host that secrets are sent to */
+	TRAIT_HOST,					/* names the service's host, or an URL there */
 	TRAIT_IDENTITY				/* shown in the summary */
 } FieldTrait;
+
+/* what a field is a destination of: it decides where that ends up */
+typedef enum Destination
+{
+	DESTINATION_OF_SECRETS,		/* tokens and unknown properties, and then
+								 * whatever else is secret */
+	DESTINATION_OF_ENVIRONMENT	/* no more than the environment, as it decides
+								 * whose code runs there */
+} Destination;
+
+/* what another field of a connection says */
+typedef struct Condition
+{
+	const char *field;
+	const char *value;
+} Condition;
 
 /* what a string is, which says what may be in it */
 typedef enum FieldText
@@ -63,16 +78,21 @@ typedef struct Field
 	FieldTrait	trait;
 	FieldText	text;			/* of FIELD_STRING */
 	const char *presence;		/* a letter for each variant: see variants.c */
+	const char *destination;	/* the same */
 	const char *const *allowed; /* NULL-terminated enum, or NULL for any */
 	const char *summary_key;	/* for TRAIT_IDENTITY */
+	const Condition *unused;	/* when nobody reads it, or NULL for never */
 } Field;
 
 /* by Variant, NULL-terminated */
-extern const char *const variant_names[NUM_VARIANTS + 1];
+extern const char *const variant_names[];
+
+/* by Variant: what its TRAIT_HOST is where it is left out; NULL if it has none */
+extern const char *const service_hosts[NUM_VARIANTS];
 
 /* every field of any variant */
 #define NUM_FIELDS 23
-extern const Field connection_fields[NUM_FIELDS];
+extern const Field connection_fields[];
 
 /* by dbt's convention the name of an environment variable with a secret */
 #define SECRET_VARIABLE_PREFIX "DBT_ENV_SECRET"
@@ -84,5 +104,7 @@ extern Variant VariantByName(const char *name, int len);
 extern const Field *FieldByName(Variant variant, const char *name, int len);
 extern bool FieldIsKnown(const Field *field, Variant variant);
 extern bool FieldIsRequired(const Field *field, Variant variant);
+extern bool FieldIsDestination(const Field *field, Variant variant, Destination of);
+extern const Field *EnvironmentField(Variant variant);
 
 #endif							/* DBT_SOURCES_VARIANTS_H */

@@ -4,26 +4,17 @@
  *		What a view withholds, an update keeps.
  *
  * Withheld are secrets, properties that the variant doesn't know, and the
- * values of environment variables that dbt's convention declares secret.  Both
- * directions ask the same question, IsWithheld(), so that they can't disagree.
+ * values of environment variables that dbt's convention declares secret; and the
+ * environment as a whole from some.  An update keeps what it leaves out of these,
+ * or sends empty, and removes what it sends as null, where that may be missing.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "rules/fields.h"
-#include "base/json.h"
+#include "rules/destination.h"
 #include "rules/validate.h"
 #include "rules/withheld.h"
-
-/* an object with withheld members: a connection, or a variable of its own */
-typedef struct Holder
-{
-	Variant		variant;		/* VARIANT_UNKNOWN in a variable */
-	bool		secret_value;	/* in a variable: by its name */
-	bool		host_changed;	/* keeping is a problem then */
-	const Path *path;
-} Holder;
 
 /* an environment variable, where it stands in the array */
 typedef struct Variable
@@ -33,51 +24,110 @@ typedef struct Variable
 	int			index;
 } Variable;
 
-static bool
-IsWithheld(const Holder *holder, const JsonbValue *key)
+/*
+ * A new connection, less the fields that its variant knows.
+ */
+Holder
+ConnectionHolder(const ConnectionFields *fields)
 {
-	const Field *field;
+	Holder		holder = {fields->variant, false, fields->update, fields->document.val.binary.data, fields->stored};
 
-	if (holder->variant == VARIANT_UNKNOWN)
-	{
-		if (JsonStringEquals(key, "value"))
-			return holder->secret_value;
-		return !JsonStringEquals(key, "key");
-	}
-	field = FieldByName(holder->variant, key->val.string.val, key->val.string.len);
-	return field == NULL || field->trait == TRAIT_SECRET;
-}
-
-static bool
-IsSecretVariable(const JsonbValue *key)
-{
-	return key->val.string.len >= (int) strlen(SECRET_VARIABLE_PREFIX) &&
-		memcmp(key->val.string.val, SECRET_VARIABLE_PREFIX,
-			   strlen(SECRET_VARIABLE_PREFIX)) == 0;
-}
-
-static bool
-IsEnvironment(const Holder *holder, const JsonbValue *key)
-{
-	const Field *field;
-
-	if (holder->variant == VARIANT_UNKNOWN)
-		return false;
-	field = FieldByName(holder->variant, key->val.string.val, key->val.string.len);
-	return field != NULL && field->type == FIELD_ENVIRONMENT;
+	return holder;
 }
 
 /*
- * Whether an update leaves a member out or sends it empty, so that the stored
+ * A variable of the environment that was sent, where it stands there.
+ */
+Holder
+VariableHolder(const ConnectionFields *fields, int index, JsonbContainer *variable)
+{
+	Holder		holder = {VARIANT_UNKNOWN, false, fields->update, variable, fields->counterparts[index]};
+	JsonbValue	key;
+
+	holder.secret_value = JsonFindString(variable, "key", &key) && IsSecretVariable(&key);
+	return holder;
+}
+
+/*
+ * Whether a member of a connection is a field, which its ConnectionFields have.
+ */
+bool
+IsField(const Holder *holder, const JsonbValue *key)
+{
+	return holder->variant != VARIANT_UNKNOWN &&
+		FieldByName(holder->variant, key->val.string.val, key->val.string.len) != NULL;
+}
+
+static bool
+IsWithheld(const Holder *holder, const JsonbValue *key)
+{
+	if (holder->variant != VARIANT_UNKNOWN)
+		return !IsField(holder, key);
+	if (JsonStringEquals(key, "value"))
+		return holder->secret_value;
+	return !JsonStringEquals(key, "key");
+}
+
+static bool
+IsRequired(const Holder *holder, const JsonbValue *key)
+{
+	return holder->variant == VARIANT_UNKNOWN && JsonStringEquals(key, "value");
+}
+
+/*
+ * Whether an object leaves a member out or sends it empty, so that the stored
  * value is kept.
  */
 static bool
-IsLeftOut(JsonbContainer *fresh, const char *key, int len)
+LeavesOut(JsonbContainer *sent, const JsonbValue *key)
 {
 	JsonbValue	value;
 
-	return getKeyJsonValueFromContainer(fresh, key, len, &value) == NULL ||
+	return getKeyJsonValueFromContainer(sent, key->val.string.val, key->val.string.len, &value) == NULL ||
 		JsonIsEmptyString(&value);
+}
+
+/*
+ * Whether a member of the stored counterpart is kept.
+ */
+bool
+IsKept(const Holder *holder, const JsonMember *member)
+{
+	return IsWithheld(holder, &member->key) && LeavesOut(holder->sent, &member->key);
+}
+
+/*
+ * Whether a member of what was sent is stored.
+ */
+bool
+IsSent(const Holder *holder, const JsonMember *member)
+{
+	JsonbValue	stored;
+
+	if (holder->update && member->value.type == jbvNull)
+		return !IsWithheld(holder, &member->key) || IsRequired(holder, &member->key);
+	return holder->stored == NULL || !JsonIsEmptyString(&member->value) ||
+		!IsWithheld(holder, &member->key) ||
+		getKeyJsonValueFromContainer(holder->stored, member->key.val.string.val,
+									 member->key.val.string.len, &stored) == NULL;
+}
+
+/*
+ * Whether a variable that was sent gets its value from its stored counterpart.
+ */
+bool
+KeepsValue(const ConnectionFields *fields, int index, JsonbContainer *variable)
+{
+	Holder		holder;
+	JsonMember	value;
+
+	if (fields->counterparts == NULL || fields->counterparts[index] == NULL)
+		return false;
+	holder = VariableHolder(fields, index, variable);
+	value.key.type = jbvString;
+	value.key.val.string.val = "value";
+	value.key.val.string.len = strlen("value");
+	return JsonFind(holder.stored, "value", &value.value) && IsKept(&holder, &value);
 }
 
 static bool
@@ -89,37 +139,58 @@ SendsSecretVariables(JsonbContainer *environment)
 	while (NextJsonMember(&members, &member))
 	{
 		JsonbValue	key;
+		JsonbValue	value;
 
 		if (JsonIsObject(&member.value) &&
-			JsonFindString(member.value.val.binary.data, "key", &key) &&
-			IsSecretVariable(&key) && IsLeftOut(member.value.val.binary.data, "value", strlen("value")))
+			JsonFindString(member.value.val.binary.data, "key", &key) && IsSecretVariable(&key) &&
+			(!JsonFind(member.value.val.binary.data, "value", &value) || JsonIsEmptyString(&value)))
 			return false;
 	}
 	return true;
 }
 
 /*
- * Whether a new connection leaves no secret out, so that it keeps nothing of a
- * stored one that has known properties only.
+ * Whether an update keeps a secret of its variant, should there be one.
+ */
+static bool
+KeepsSecret(const ConnectionFields *fields, const Field *field)
+{
+	const JsonbValue *value = FieldValue(fields, field);
+
+	return field->trait == TRAIT_SECRET && FieldIsKnown(field, fields->variant) &&
+		!IsUnused(fields, field) &&
+		fields->origin[field - connection_fields] != ORIGIN_REMOVED &&
+		(value == NULL || JsonIsEmptyString(value));
+}
+
+/*
+ * Whether an update leaves no secret out, so that it keeps nothing of a stored
+ * connection that has known properties only, but its environment.
  */
 bool
-SendsSecrets(const ConnectionFields *fresh)
+SendsSecrets(const ConnectionFields *fields)
 {
-	if (fresh->variant == VARIANT_UNKNOWN)
-		return false;
-	for (int i = 0; i < NUM_FIELDS; i++)
-	{
-		const Field *field = &connection_fields[i];
-		const JsonbValue *value = &fresh->values[i];
+	const JsonbValue *environment = EnvironmentOf(fields);
 
-		if (field->trait == TRAIT_SECRET && FieldIsKnown(field, fresh->variant) &&
-			(!fresh->present[i] || JsonIsEmptyString(value)))
-			return false;
-		if (field->type == FIELD_ENVIRONMENT && fresh->present[i] && JsonIsArray(value) &&
-			!SendsSecretVariables(value->val.binary.data))
+	if (fields->variant == VARIANT_UNKNOWN)
+		return false;
+	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	{
+		if (KeepsSecret(fields, field))
 			return false;
 	}
-	return true;
+	return environment == NULL || !JsonIsArray(environment) ||
+		SendsSecretVariables(environment->val.binary.data);
+}
+
+/*
+ * Whether an update doesn't keep the stored environment as a whole.
+ */
+bool
+SendsEnvironment(const ConnectionFields *fields)
+{
+	return fields->variant == VARIANT_UNKNOWN || EnvironmentField(fields->variant) == NULL ||
+		EnvironmentOf(fields) != NULL;
 }
 
 static int
@@ -148,7 +219,7 @@ SameName(const Variable *a, const Variable *b)
 static Variable *
 SortedVariables(JsonbContainer *environment, int *count)
 {
-	Variable   *variables = palloc0((JsonContainerSize(environment) + 1) * sizeof(Variable));
+	Variable   *variables = palloc_extended((JsonContainerSize(environment) + 1) * sizeof(Variable), MCXT_ALLOC_HUGE);
 	JsonMembers members = JsonMembersOf(environment);
 	JsonMember	member;
 
@@ -170,13 +241,12 @@ SortedVariables(JsonbContainer *environment, int *count)
 }
 
 /*
- * For each element of fresh the stored variable of the same name, or NULL; the
- * n-th of a name goes with the n-th.
+ * Find for each variable of fresh the stored one of the same name; the n-th of a
+ * name goes with the n-th.
  */
-static JsonbContainer **
-PairVariables(JsonbContainer *fresh, JsonbContainer *stored)
+static void
+PairVariables(JsonbContainer *fresh, JsonbContainer *stored, JsonbContainer **counterparts)
 {
-	JsonbContainer **pairs = palloc0((JsonContainerSize(fresh) + 1) * sizeof(JsonbContainer *));
 	int			nfresh;
 	int			nstored;
 	Variable   *a = SortedVariables(fresh, &nfresh);
@@ -190,7 +260,7 @@ PairVariables(JsonbContainer *fresh, JsonbContainer *stored)
 
 		by_name.index = a[i].index;
 		if (SameName(&a[i], &b[j]))
-			pairs[a[i++].index] = b[j++].object;
+			counterparts[a[i++].index] = b[j++].object;
 		else if (CompareVariables(&a[i], &by_name) < 0)
 			i++;
 		else
@@ -198,133 +268,163 @@ PairVariables(JsonbContainer *fresh, JsonbContainer *stored)
 	}
 	pfree(a);
 	pfree(b);
-	return pairs;
 }
-
-static void MergeEnvironment(JsonbParseState **state, const Holder *holder,
-							 JsonbContainer *fresh, JsonbContainer *stored,
-							 Problems *problems);
 
 /*
- * Push the members of fresh, and of stored the withheld ones that fresh leaves
- * out.
+ * Why what is kept has to be sent again, as it doesn't go where it went; NULL if
+ * it does.
  */
-static void
-MergeMembers(JsonbParseState **state, const Holder *holder,
-			 JsonbContainer *fresh, JsonbContainer *stored, Problems *problems)
+static const char *
+WhySendAgain(const ConnectionFields *from, const ConnectionFields *to, Destination of)
 {
-	JsonMembers members = JsonMembersOf(fresh);
-	JsonMember	member;
+	const Field *changed = ChangedDestination(from, to, of);
 
-	while (NextJsonMember(&members, &member))
-	{
-		JsonbValue	old;
-
-		(void) pushJsonbValue(state, WJB_KEY, &member.key);
-		if (IsEnvironment(holder, &member.key) && JsonIsArray(&member.value) &&
-			JsonFind(stored, "environment", &old) && JsonIsArray(&old))
-			MergeEnvironment(state, holder, member.value.val.binary.data,
-							 old.val.binary.data, problems);
-		else
-			(void) pushJsonbValue(state, WJB_VALUE, &member.value);
-	}
-
-	members = JsonMembersOf(stored);
-	while (NextJsonMember(&members, &member))
-	{
-		if (!IsWithheld(holder, &member.key) || JsonIsEmptyString(&member.value) ||
-			!IsLeftOut(fresh, member.key.val.string.val, member.key.val.string.len))
-			continue;
-		if (holder->host_changed)
-		{
-			Path		path = PathOfMember(holder->path, member.key.val.string.val, member.key.val.string.len);
-
-			AddProblemAt(problems, &path, "must be sent again, because the host that it is sent to changes");
-		}
-		/* the last of two equal keys wins */
-		(void) pushJsonbValue(state, WJB_KEY, &member.key);
-		(void) pushJsonbValue(state, WJB_VALUE, &member.value);
-	}
+	return changed == NULL ? NULL :
+		psprintf("must be sent again, because %s changes, which decides where it goes", changed->name);
 }
 
-static void
-MergeEnvironment(JsonbParseState **state, const Holder *holder,
-				 JsonbContainer *fresh, JsonbContainer *stored, Problems *problems)
+/*
+ * Whether there is nothing in a value that could go anywhere.
+ */
+static bool
+HoldsNothing(const JsonbValue *value)
 {
-	JsonbContainer **pairs = PairVariables(fresh, stored);
-	JsonMembers members = JsonMembersOf(fresh);
+	return value->type == jbvNull || JsonIsEmptyString(value) ||
+		(JsonIsArray(value) && JsonContainerSize(value->val.binary.data) == 0);
+}
+
+/*
+ * Keep what is withheld of a holder's counterpart; send_again says why that is a
+ * problem, if it is.  Returns whether more is kept than the value of a variable.
+ */
+static bool
+KeepMembers(const Holder *holder, const char *send_again, const Path *path, Problems *problems)
+{
+	JsonMembers members = JsonMembersOf(holder->stored);
+	JsonMember	member;
+	bool		more = false;
+
+	while (NextJsonMember(&members, &member))
+	{
+		if (!IsKept(holder, &member))
+			continue;
+		if (send_again != NULL && !HoldsNothing(&member.value))
+		{
+			Path		kept = PathOfMember(path, member.key.val.string.val, member.key.val.string.len);
+
+			AddProblemAt(problems, &kept, send_again);
+		}
+		more = more || !IsRequired(holder, &member.key);
+	}
+	return more;
+}
+
+/*
+ * Keep what is withheld of the variables that are sent.  What is to be kept must
+ * exist.
+ */
+static void
+KeepVariables(ConnectionFields *fields, JsonbContainer *sent, const JsonbValue *stored,
+			  const char *send_again, Problems *problems)
+{
+	JsonMembers members = JsonMembersOf(sent);
 	JsonMember	member;
 	Path		environment = PathFrom(ENVIRONMENT_PATH);
 
-	(void) pushJsonbValue(state, WJB_BEGIN_ARRAY, NULL);
+	fields->counterparts = palloc_extended((JsonContainerSize(sent) + 1) * sizeof(JsonbContainer *),
+										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	if (stored != NULL && JsonIsArray(stored))
+		PairVariables(sent, stored->val.binary.data, fields->counterparts);
 	for (int i = 0; NextJsonMember(&members, &member); i++)
 	{
 		Path		path = PathOfElement(&environment, i);
-		Holder		variable = {VARIANT_UNKNOWN, false, holder->host_changed, &path};
-		JsonbValue	key;
+		Holder		variable;
+		JsonbValue	value;
 
-		if (pairs[i] == NULL)
+		if (!JsonIsObject(&member.value))
+			continue;
+		variable = VariableHolder(fields, i, member.value.val.binary.data);
+		if (variable.stored != NULL && KeepMembers(&variable, send_again, &path, problems))
+			fields->only_known = false;
+		if (variable.secret_value && JsonFind(variable.sent, "value", &value) && JsonIsEmptyString(&value) &&
+			!KeepsValue(fields, i, variable.sent))
 		{
-			(void) pushJsonbValue(state, WJB_ELEM, &member.value);
-			continue;
+			Path		member_path = PathOfMember(&path, "value", strlen("value"));
+
+			AddProblemAt(problems, &member_path, "must not be empty, because there is no stored value to keep");
 		}
-		variable.secret_value = JsonFindString(pairs[i], "key", &key) && IsSecretVariable(&key);
-		(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-		MergeMembers(state, &variable, member.value.val.binary.data, pairs[i], problems);
-		(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
 	}
-	(void) pushJsonbValue(state, WJB_END_ARRAY, NULL);
-	pfree(pairs);
 }
 
 /*
- * Whether both send their secrets to the same host.  No host and an empty one
- * both mean the service's own.
+ * Keep what is withheld of the environment, as a whole if it is left out.
  */
-static bool
-SameHost(const ConnectionFields *a, const ConnectionFields *b)
+static void
+KeepEnvironment(ConnectionFields *fields, const ConnectionFields *stored, const char *send_again,
+				Problems *problems)
 {
-	for (int i = 0; i < NUM_FIELDS; i++)
+	const JsonbValue *sent = EnvironmentOf(fields);
+	const JsonbValue *kept = stored == NULL ? NULL : EnvironmentOf(stored);
+
+	if (sent != NULL && JsonIsArray(sent))
+		KeepVariables(fields, sent->val.binary.data, kept, send_again, problems);
+	else if (sent == NULL && kept != NULL)
 	{
-		const JsonbValue *left = &a->values[i];
-		const JsonbValue *right = &b->values[i];
-		bool		no_left = !a->present[i] || JsonIsEmptyString(left);
-		bool		no_right = !b->present[i] || JsonIsEmptyString(right);
-
-		if (connection_fields[i].trait != TRAIT_HOST || (no_left && no_right))
-			continue;
-		if (no_left || no_right ||
-			left->type != jbvString || right->type != jbvString ||
-			left->val.string.len != right->val.string.len ||
-			memcmp(left->val.string.val, right->val.string.val, left->val.string.len) != 0)
-			return false;
+		KeepField(fields, EnvironmentField(fields->variant), kept);
+		if (send_again != NULL && !HoldsNothing(kept))
+			AddProblem(problems, ENVIRONMENT_PATH, send_again);
 	}
-	return true;
 }
 
 /*
- * The new connection, whose fields are given, with what is withheld from views
- * of the stored one filled in where the new one leaves it out.
+ * Fill in what an update keeps of the stored connection, which is NULL if there
+ * is none, or nothing that would be kept.
  *
- * Only within a type, and only if secrets still go to the same host: otherwise
- * each value that would be kept is a problem.  Shares memory with both.
+ * Only within a variant, and only what still goes where it went: otherwise each
+ * value that would be kept is a problem, and so is a variable whose secret can't
+ * be, as there is none.
  */
-Jsonb *
-KeepWithheld(Jsonb *fresh, const ConnectionFields *fields, Jsonb *stored, Problems *problems)
+void
+KeepWithheld(ConnectionFields *fields, Jsonb *stored, Problems *problems)
 {
+	ConnectionFields old;
+	const char *send_again;
 	Path		path = PathFrom(CONNECTION_PATH);
-	Holder		holder = {fields->variant, false, false, &path};
-	ConnectionFields stored_fields;
-	JsonbParseState *state = NULL;
+	Holder		holder;
 
-	ReadFields(stored, &stored_fields);
-	if (fields->variant == VARIANT_UNKNOWN || fields->variant != stored_fields.variant)
-		return fresh;
+	if (fields->variant == VARIANT_UNKNOWN)
+		return;
+	if (stored != NULL)
+		ReadConnection(stored, &old);
+	if (stored == NULL || old.variant != fields->variant)
+	{
+		KeepEnvironment(fields, NULL, NULL, problems);
+		return;
+	}
 
-	holder.host_changed = !SameHost(fields, &stored_fields);
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	MergeMembers(&state, &holder, &fresh->root, &stored->root, problems);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	send_again = WhySendAgain(&old, fields, DESTINATION_OF_SECRETS);
+	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	{
+		const JsonbValue *kept = FieldValue(&old, field);
+
+		if (kept == NULL || !KeepsSecret(fields, field))
+			continue;
+		KeepField(fields, field, kept);
+		if (send_again != NULL && !HoldsNothing(kept))
+		{
+			Path		member = PathOfMember(&path, field->name, field->name_len);
+
+			AddProblemAt(problems, &member, send_again);
+		}
+	}
+	if (!old.only_known)
+	{
+		fields->stored = &stored->root;
+		holder = ConnectionHolder(fields);
+		if (KeepMembers(&holder, send_again, &path, problems))
+			fields->only_known = false;
+	}
+	KeepEnvironment(fields, &old, WhySendAgain(&old, fields, DESTINATION_OF_ENVIRONMENT), problems);
 }
 
 static void
@@ -357,24 +457,23 @@ RedactEnvironment(JsonbParseState **state, JsonbContainer *environment)
  * Push an object: the connection without what is withheld.
  */
 JsonbValue *
-RedactConnection(JsonbParseState **state, Jsonb *connection)
+RedactConnection(JsonbParseState **state, const ConnectionFields *fields, bool with_environment)
 {
-	Holder		holder = {ConnectionVariant(connection), false, false, NULL};
-	JsonMembers members = JsonMembersOf(&connection->root);
-	JsonMember	member;
-
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	while (NextJsonMember(&members, &member))
+	for (int i = 0; i < NUM_FIELDS; i++)
 	{
-		if (IsWithheld(&holder, &member.key))
+		const Field *field = &connection_fields[i];
+		JsonbValue	value = fields->values[i];
+
+		if (fields->origin[i] != ORIGIN_SENT || field->trait == TRAIT_SECRET)
 			continue;
-		if (IsEnvironment(&holder, &member.key) && !JsonIsArray(&member.value))
-			continue;
-		(void) pushJsonbValue(state, WJB_KEY, &member.key);
-		if (IsEnvironment(&holder, &member.key))
-			RedactEnvironment(state, member.value.val.binary.data);
-		else
-			(void) pushJsonbValue(state, WJB_VALUE, &member.value);
+		if (field->type != FIELD_ENVIRONMENT)
+			JsonPushValue(state, field->name, &value);
+		else if (with_environment && JsonIsArray(&value))
+		{
+			JsonPushKey(state, field->name);
+			RedactEnvironment(state, value.val.binary.data);
+		}
 	}
 	return pushJsonbValue(state, WJB_END_OBJECT, NULL);
 }

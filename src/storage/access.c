@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/rls.h"
@@ -72,6 +73,16 @@ OwnsAllSources(void)
 	return tables->owner == GetUserId() &&
 		pg_class_aclcheck(tables->projects, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
 		MayUpdate(tables->projects) && NoPolicyApplies();
+}
+
+/*
+ * Whether the caller may manage a project that they see, as far as can be asked:
+ * a transaction that can't write can't take the lock that tells.
+ */
+bool
+MayManage(const pg_uuid_t *project)
+{
+	return !XactReadOnly && CanLockProject(project);
 }
 
 /*

@@ -12,6 +12,7 @@
 
 #include "utils/uuid.h"
 
+extern bool MayManage(const pg_uuid_t *project);
 extern void RequireView(const pg_uuid_t *project);
 extern void RequireManage(const pg_uuid_t *project);
 extern void RequireManageOfAbsent(const pg_uuid_t *project);

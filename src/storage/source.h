@@ -20,6 +20,7 @@ typedef struct Source
 	text	   *name;
 	int32		precedence;
 	int64		version;		/* counts the changes of name and connection */
+	char	   *type;			/* of the connection as stored, or NULL */
 	text	   *envelope;		/* as stored or to be; NULL as long as there is no
 								 * connection */
 } Source;

@@ -36,7 +36,7 @@
 #define OF_SOURCE OF_PROJECT " AND project_dbt_source_uuid " EQ " $2"
 
 /* what every statement returns of a source, in the order of Source */
-#define PLAIN_COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, version"
+#define PLAIN_COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, version, dbt_connection_type"
 #define COLUMNS PLAIN_COLUMNS ", dbt_connection"
 #define NO_CONNECTION PLAIN_COLUMNS ", NULL::pg_catalog.text"
 /* nothing for the connection that was sent, as long as that is what is stored */
@@ -49,7 +49,7 @@
 #define OF_TABLE " FROM %1$s"
 
 #define NUM_STATEMENTS (DELETE_SOURCE + 1)
-#define NUM_COLUMNS 6
+#define NUM_COLUMNS 7
 #define MAX_ARGS 6
 
 #define GENERIC CURSOR_OPT_GENERIC_PLAN
@@ -302,6 +302,7 @@ MakeSource(HeapTuple tuple, TupleDesc desc)
 {
 	Source	   *source = palloc(sizeof(Source));
 	bool		isnull;
+	Datum		type;
 	Datum		envelope;
 
 	source->project = *DatumGetUUIDP(GetColumn(tuple, desc, 1));
@@ -309,6 +310,8 @@ MakeSource(HeapTuple tuple, TupleDesc desc)
 	source->name = DatumGetTextPCopy(GetColumn(tuple, desc, 3));
 	source->precedence = DatumGetInt32(GetColumn(tuple, desc, 4));
 	source->version = DatumGetInt64(GetColumn(tuple, desc, 5));
+	type = heap_getattr(tuple, 6, desc, &isnull);
+	source->type = isnull ? NULL : TextDatumGetCString(type);
 	envelope = heap_getattr(tuple, NUM_COLUMNS, desc, &isnull);
 	source->envelope = isnull ? NULL : (text *) DatumGetPointer(datumCopy(envelope, false, -1));
 	return source;

@@ -14,8 +14,9 @@
 #include "vault/connection.h"
 #include "base/domain.h"
 #include "vault/envelope.h"
-#include "rules/fields.h"
 #include "base/json.h"
+#include "rules/print.h"
+#include "rules/withheld.h"
 #include "vault/keylock.h"
 
 static char *
@@ -33,16 +34,22 @@ RowSubject(const Source *source)
 	return psprintf("%s/%s", UuidText(&source->project), UuidText(&source->source));
 }
 
+static int
+LacksOf(const ConnectionFields *fields)
+{
+	return (fields->only_known ? LACKS_UNKNOWN : 0) |
+		(EnvironmentOf(fields) == NULL ? LACKS_ENVIRONMENT : 0);
+}
+
 /*
- * Encrypt a connection, as JSON that is wiped and freed, for the row of a source,
- * with the active key.  known is its only_known.
+ * Encrypt a connection for the row of a source, with the active key.
  *
  * Errors: 55000 without a usable keyring; 54000 if it is too large.
  */
 text *
-SealConnection(bytea *plaintext, bool known, const Source *source)
+SealConnection(const ConnectionFields *fields, const Source *source)
 {
-	return SealEnvelope(HoldActiveKey(), RowSubject(source), known, plaintext);
+	return SealEnvelope(HoldActiveKey(), RowSubject(source), LacksOf(fields), PrintConnection(fields));
 }
 
 /*
@@ -52,12 +59,12 @@ text *
 ResealConnection(Jsonb *connection, const Source *source)
 {
 	ConnectionFields fields;
-	text	   *envelope;
+	bytea	   *plaintext;
 
-	ReadFields(connection, &fields);
-	envelope = SealConnection(JsonToBytea(connection), fields.only_known, source);
+	ReadConnection(connection, &fields);
+	plaintext = PrintConnection(&fields);
 	WipeJsonb(connection);
-	return envelope;
+	return SealEnvelope(HoldActiveKey(), RowSubject(source), LacksOf(&fields), plaintext);
 }
 
 /*
@@ -103,27 +110,40 @@ OpenConnection(Source *source, const Keyring *keyring, bool keep_envelope,
 }
 
 /*
- * Whether the stored connection is said to have known properties only.
- *
- * Whoever could make it say so wrongly could as well make it unreadable, after
- * which an update keeps nothing of it either.
+ * What a stored connection has to lack, so that an update that sends every secret
+ * keeps nothing of it.
  */
-bool
-StoredHasOnlyKnown(const Source *source)
+static int
+LacksFor(const ConnectionFields *update)
 {
-	return source->envelope != NULL && EnvelopeSaysKnown(source->envelope);
+	return LACKS_UNKNOWN | (SendsEnvironment(update) ? 0 : LACKS_ENVIRONMENT);
 }
 
 /*
- * What the envelope of a source begins with if it was encrypted with the active
- * key, and has known properties only.
+ * What the envelope of a source begins with if an update keeps nothing of it; NULL
+ * if only a look at the whole can tell.
+ *
+ * Whoever could make the header say so wrongly could as well replace it.
  *
  * Errors: 55000 without a usable keyring.
  */
 text *
-KnownPrefix(const Source *source)
+PrefixOfNothingFor(const ConnectionFields *update, const Source *source)
 {
-	return EnvelopeHeader(HoldActiveKey(), RowSubject(source), true);
+	return SendsSecrets(update) ?
+		EnvelopePrefixLacking(HoldActiveKey(), RowSubject(source), LacksFor(update)) : NULL;
+}
+
+/*
+ * The same of an envelope that is there, whichever key it needs.
+ */
+static bool
+HasNothingFor(const ConnectionFields *update, const Source *source)
+{
+	int			lacks = LacksFor(update);
+
+	return source->envelope == NULL || update->variant == VARIANT_UNKNOWN ||
+		(SendsSecrets(update) && (EnvelopeLacks(source->envelope) & lacks) == lacks);
 }
 
 /*
@@ -137,6 +157,18 @@ StoredConnection(Source *source)
 	if (source->envelope == NULL)
 		return NULL;
 	return OpenConnection(source, GetKeyring(DEBUG1), false, &why);
+}
+
+static void
+RaiseUnreadable(const Source *source, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("connection of dbt source %s of project %s cannot be decrypted",
+					SourceLabel(source), UuidText(&source->project)),
+			 errdetail_internal("%s", why),
+			 errhint("Bring back the keyring that has its key. Only if that is lost, store the connection anew, "
+					 "with all of its secrets and its environment, or as one of another type.")));
 }
 
 /*
@@ -156,11 +188,30 @@ RequireConnection(Source *source)
 	if (source->envelope != NULL)
 		connection = OpenConnection(source, GetKeyring(ERROR), false, &why);
 	if (connection == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("connection of dbt source %s of project %s cannot be decrypted",
-						SourceLabel(source), UuidText(&source->project)),
-				 errdetail_internal("%s", why),
-				 errhint("Restore the keyring that has its key, or store the connection anew.")));
+		RaiseUnreadable(source, why);
+	return connection;
+}
+
+/*
+ * The stored connection of which an update may have to keep something, or NULL if
+ * it can't.  One that can't be decrypted isn't overwritten by what leaves out what
+ * it may have; but another type keeps nothing, so the column that nobody has
+ * authenticated will do to tell that.
+ *
+ * Errors: as above.
+ */
+Jsonb *
+StoredConnectionFor(const ConnectionFields *update, Source *source)
+{
+	Jsonb	   *connection;
+	const char *why;
+
+	if (HasNothingFor(update, source))
+		return NULL;
+	if (source->type != NULL && strcmp(source->type, variant_names[update->variant]) != 0)
+		return StoredConnection(source);
+	connection = OpenConnection(source, GetKeyring(ERROR), false, &why);
+	if (connection == NULL)
+		RaiseUnreadable(source, why);
 	return connection;
 }

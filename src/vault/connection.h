@@ -13,15 +13,16 @@
 #include "utils/jsonb.h"
 
 #include "vault/keyring.h"
+#include "rules/fields.h"
 #include "storage/source.h"
 
-extern text *SealConnection(bytea *plaintext, bool known, const Source *source);
+extern text *SealConnection(const ConnectionFields *fields, const Source *source);
 extern text *ResealConnection(Jsonb *connection, const Source *source);
 extern Jsonb *OpenConnection(Source *source, const Keyring *keyring,
 							 bool keep_envelope, const char **why);
-extern text *KnownPrefix(const Source *source);
-extern bool StoredHasOnlyKnown(const Source *source);
+extern text *PrefixOfNothingFor(const ConnectionFields *update, const Source *source);
 extern Jsonb *StoredConnection(Source *source);
+extern Jsonb *StoredConnectionFor(const ConnectionFields *update, Source *source);
 extern Jsonb *RequireConnection(Source *source);
 
 #endif							/* DBT_SOURCES_CONNECTION_H */

@@ -5,9 +5,10 @@
  *		= "dir" and "enc" = "A256CBC-HS512" (RFC 7518, sections 4.5 and 5.2.5).
  *
  * The protected header names the key ("kid") and the row ("sub"), so that a
- * ciphertext which is moved to another row does not decrypt there.  "known" is
- * true in it, or else absent, if its type knows each property of the connection
- * (RFC 7516, section 4.3: a private name).
+ * ciphertext which is moved to another row does not decrypt there.  Two private
+ * members (RFC 7516, section 4.3) tell what an update can't have to keep: "known"
+ * is true, or else absent, if its type knows each property of the connection, and
+ * "environment" is false, or else absent, if it has none.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,7 +26,16 @@
 
 #define ALG "dir"
 #define ENC "A256CBC-HS512"
-#define KNOWN ",\"known\":true}"	/* ends the header */
+#define KNOWN ",\"known\":true"
+#define NO_ENVIRONMENT ",\"environment\":false"
+
+/* what the header has after the subject, by what the connection lacks */
+static const char *const header_ends[] = {
+	[0] = "}",
+	[LACKS_UNKNOWN] = KNOWN "}",
+	[LACKS_ENVIRONMENT] = NO_ENVIRONMENT "}",
+	[LACKS_UNKNOWN | LACKS_ENVIRONMENT] = KNOWN NO_ENVIRONMENT "}",
+};
 
 /* ours have about 200 bytes; don't parse more of what nobody vouches for */
 #define MAX_HEADER_LEN 4096
@@ -43,7 +53,7 @@ typedef struct Part
 } Part;
 
 static void
-AppendHeaderUpToSubject(StringInfo header, const char *kid)
+AppendHeaderUpToKid(StringInfo header, const char *kid)
 {
 	appendStringInfoString(header, "{\"alg\":\"" ALG "\",\"enc\":\"" ENC "\",\"kid\":");
 	escape_json(header, kid);
@@ -51,16 +61,36 @@ AppendHeaderUpToSubject(StringInfo header, const char *kid)
 }
 
 static void
-AppendHeader(StringInfo out, const char *kid, const char *subject, bool known)
+AppendHeaderUpToSubject(StringInfo header, const char *kid, const char *subject)
+{
+	AppendHeaderUpToKid(header, kid);
+	escape_json(header, subject);
+}
+
+static void
+AppendHeader(StringInfo out, const char *kid, const char *subject, int lacks)
 {
 	StringInfoData header;
 
 	initStringInfo(&header);
-	AppendHeaderUpToSubject(&header, kid);
-	escape_json(&header, subject);
-	appendStringInfoString(&header, known ? KNOWN : "}");
+	AppendHeaderUpToSubject(&header, kid, subject);
+	appendStringInfoString(&header, header_ends[lacks]);
 	AppendBase64Url(out, header.data, header.len);
 	pfree(header.data);
+}
+
+/*
+ * What every envelope begins with whose header begins like that.  Three bytes make
+ * four letters, so up to two bytes are cut off.
+ */
+static text *
+PrefixOfHeader(const StringInfoData *header)
+{
+	StringInfoData prefix;
+
+	initStringInfo(&prefix);
+	AppendBase64Url(&prefix, header->data, header->len - header->len % 3);
+	return cstring_to_text_with_len(prefix.data, prefix.len);
 }
 
 /*
@@ -71,29 +101,27 @@ text *
 EnvelopePrefix(const char *kid)
 {
 	StringInfoData header;
-	StringInfoData prefix;
 
 	initStringInfo(&header);
-	AppendHeaderUpToSubject(&header, kid);
-	initStringInfo(&prefix);
-	/* three bytes make four letters; what is cut off is after the kid */
-	AppendBase64Url(&prefix, header.data, header.len - header.len % 3);
-	return cstring_to_text_with_len(prefix.data, prefix.len);
+	AppendHeaderUpToKid(&header, kid);
+	return PrefixOfHeader(&header);
 }
 
 /*
- * What an envelope begins with that SealEnvelope() made with these, and none that
- * it made with others: the protected header, and what ends it.
+ * What every envelope begins with that SealEnvelope() made with that key for that
+ * row of a connection which lacks as much, or more; LACKS_UNKNOWN is among it.
  */
 text *
-EnvelopeHeader(const Key *key, const char *subject, bool known)
+EnvelopePrefixLacking(const Key *key, const char *subject, int lacks)
 {
 	StringInfoData header;
 
+	Assert(lacks & LACKS_UNKNOWN);
 	initStringInfo(&header);
-	AppendHeader(&header, key->kid, subject, known);
-	appendStringInfoChar(&header, '.');
-	return cstring_to_text_with_len(header.data, header.len);
+	AppendHeaderUpToSubject(&header, key->kid, subject);
+	/* the longer one begins with the shorter one */
+	appendStringInfoString(&header, lacks & LACKS_ENVIRONMENT ? KNOWN NO_ENVIRONMENT : KNOWN);
+	return PrefixOfHeader(&header);
 }
 
 /*
@@ -103,7 +131,7 @@ EnvelopeHeader(const Key *key, const char *subject, bool known)
  * Errors: 54000 if the text would exceed PostgreSQL's limit for a value.
  */
 text *
-SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
+SealEnvelope(const Key *key, const char *subject, int lacks, bytea *plaintext)
 {
 	StringInfoData header;
 	bytea	   *iv;
@@ -119,7 +147,7 @@ SealEnvelope(const Key *key, const char *subject, bool known, bytea *plaintext)
 				 errmsg("dbtConnection is too large to be stored")));
 
 	initStringInfo(&header);
-	AppendHeader(&header, key->kid, subject, known);
+	AppendHeader(&header, key->kid, subject, lacks);
 	iv = RandomIv();
 	ciphertext = AeadEncrypt(key->bytes, iv, header.data, header.len, plaintext, tag);
 
@@ -206,34 +234,59 @@ EnvelopeKid(text *envelope)
 }
 
 /*
- * Whether an envelope was made with known, as far as its header tells that
- * nobody has authenticated yet.
+ * Whether a header ends like that.
  */
-bool
-EnvelopeSaysKnown(text *envelope)
+static bool
+EndsWith(const char *header, Size len, const char *end)
+{
+	return len >= strlen(end) && memcmp(header + len - strlen(end), end, strlen(end)) == 0;
+}
+
+/*
+ * What the connection in an envelope was said to lack, as far as its header tells
+ * that nobody has authenticated yet.  What isn't an envelope at all, and never
+ * will be, has nothing.
+ */
+int
+EnvelopeLacks(text *envelope)
 {
 	text	   *start = DatumGetTextPSlice(PointerGetDatum(envelope), 0, MAX_HEADER_LEN);
-	const char *dot = memchr(VARDATA_ANY(start), '.', VARSIZE_ANY_EXHDR(start));
-	bytea	   *header = dot == NULL ? NULL : DecodeBase64Url(VARDATA_ANY(start), dot - VARDATA_ANY(start));
-	Size		len = header == NULL ? 0 : VARSIZE_ANY_EXHDR(header);
+	const char *encoded = VARDATA_ANY(start);
+	const char *dot = memchr(encoded, '.', VARSIZE_ANY_EXHDR(start));
+	bytea	   *header = dot == NULL ? NULL : DecodeBase64Url(encoded, dot - encoded);
 
-	return len >= strlen(KNOWN) &&
-		memcmp(VARDATA_ANY(header) + len - strlen(KNOWN), KNOWN, strlen(KNOWN)) == 0;
+	/* the last are the longest */
+	for (int lacks = lengthof(header_ends) - 1; header != NULL && lacks > 0; lacks--)
+	{
+		if (EndsWith(VARDATA_ANY(header), VARSIZE_ANY_EXHDR(header), header_ends[lacks]))
+			return lacks;
+	}
+	return header != NULL && ParseHeader(encoded, dot - encoded) != NULL ? 0 : LACKS_UNKNOWN | LACKS_ENVIRONMENT;
 }
 
 /*
  * Whether a header is what SealEnvelope() would write.
  */
 static bool
-IsOurHeader(const Part *part, const Key *key, const char *subject, bool known)
+IsOurHeader(const Part *part, const Key *key, const char *subject)
 {
+	bytea	   *decoded = DecodeBase64Url(part->text, part->len);
+	const char *header;
+	Size		len;
 	StringInfoData ours;
-	bool		same;
+	bool		same = false;
 
+	if (decoded == NULL)
+		return false;
+	header = VARDATA_ANY(decoded);
+	len = VARSIZE_ANY_EXHDR(decoded);
 	initStringInfo(&ours);
-	AppendHeader(&ours, key->kid, subject, known);
-	same = part->len == (Size) ours.len && memcmp(part->text, ours.data, ours.len) == 0;
+	AppendHeaderUpToSubject(&ours, key->kid, subject);
+	for (size_t i = 0; i < lengthof(header_ends) && !same; i++)
+		same = len == ours.len + strlen(header_ends[i]) &&
+			memcmp(header, ours.data, ours.len) == 0 && EndsWith(header, len, header_ends[i]);
 	pfree(ours.data);
+	pfree(decoded);
 	return same;
 }
 
@@ -249,7 +302,7 @@ KeyForHeader(const Keyring *keyring, const char *subject, Part *part,
 	JsonbValue	value;
 
 	/* most have been written with the active key, and needn't be parsed */
-	if (IsOurHeader(part, key, subject, true) || IsOurHeader(part, key, subject, false))
+	if (part->len <= MAX_HEADER_LEN && IsOurHeader(part, key, subject))
 		return key;
 
 	key = NULL;

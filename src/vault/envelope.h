@@ -12,13 +12,20 @@
 
 #include "vault/keyring.h"
 
-extern text *SealEnvelope(const Key *key, const char *subject, bool known,
+/* what a connection doesn't have, as its protected header says */
+typedef enum Lacks
+{
+	LACKS_UNKNOWN = 1 << 0,		/* a property that its type doesn't know */
+	LACKS_ENVIRONMENT = 1 << 1
+} Lacks;
+
+extern text *SealEnvelope(const Key *key, const char *subject, int lacks,
 						  bytea *plaintext);
 extern bytea *OpenEnvelope(const Keyring *keyring, const char *subject,
 						   text *envelope, bool keep, const char **why);
 extern char *EnvelopeKid(text *envelope);
 extern text *EnvelopePrefix(const char *kid);
-extern text *EnvelopeHeader(const Key *key, const char *subject, bool known);
-extern bool EnvelopeSaysKnown(text *envelope);
+extern text *EnvelopePrefixLacking(const Key *key, const char *subject, int lacks);
+extern int	EnvelopeLacks(text *envelope);
 
 #endif							/* DBT_SOURCES_ENVELOPE_H */

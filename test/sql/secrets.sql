@@ -1,6 +1,10 @@
--- what a view withholds an update keeps; a secret stays with its host
+-- what a view withholds an update keeps; a secret stays with its destination
 SET client_min_messages = warning;
 CREATE EXTENSION dbt_sources CASCADE;
+-- a keyring without the keys of the other one
+SET dbt_sources.keyring_file = 'dbt_sources.another.jwks';
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+RESET dbt_sources.keyring_file;
 RESET client_min_messages;
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''
@@ -10,15 +14,18 @@ INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
 
 -- every withheld thing at once
 SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "personal_access_token": "sesame-1", "repository": "r",
-	"branch": "b", "project_sub_path": "/", "ssh_key": "sesame-2", "nested": {"deep": ["sesame-3"]},
+	"branch": "b", "project_sub_path": "/", "ssh_key": "sesame-2", "nested": {"deep": ["sesame-3"]}, "empty": "",
 	"environment": [{"key": "DBT_ENV_SECRET_A", "value": "sesame-4"}, {"key": "DBT_ENV_SECRETB", "value": "sesame-5"},
-		{"key": "DBT_ENV", "value": "shown", "note": "sesame-6"}, {"key": "DBT_ENV_SECRET_A", "value": "sesame-7"}]}') ->> 'type' AS type;
+		{"key": "DBT_ENV", "value": "shown", "note": "sesame-6"}, {"key": "DBT_ENV_SECRET_A", "value": "sesame-7", "note": ""}]}') ->> 'type' AS type;
 SELECT get_project_dbt_source(:p, :p) -> 'dbtConnection' AS view;
 SELECT get_project_dbt_source(:p, :p)::text ~ 'sesame' OR list_project_dbt_sources(:p)::text ~ 'sesame' AS leaked;
 
 -- reading, changing one field and sending it back loses nothing
 SELECT project_dbt_connection(:p, :p) AS before \gset
 SELECT set_project_dbt_connection(:p, get_project_dbt_source(:p, :p) -> 'dbtConnection' || '{"branch": "develop"}') ->> 'branch' AS branch;
+SELECT project_dbt_connection(:p, :p) = :'before'::jsonb || '{"branch": "develop"}' AS nothing_lost;
+-- nor does leaving out what a viewer isn't shown
+SELECT set_project_dbt_connection(:p, (get_project_dbt_source(:p, :p) -> 'dbtConnection') - 'environment') ->> 'branch' AS branch;
 SELECT project_dbt_connection(:p, :p) = :'before'::jsonb || '{"branch": "develop"}' AS nothing_lost;
 
 -- sent values replace the stored ones, others are kept, a variable that is left out goes
@@ -32,30 +39,141 @@ SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "repository": "r", "br
 	"environment": [{"key": "B", "value": ""}]}') ->> 'type' AS type;
 SELECT project_dbt_connection(:p, :p);
 
--- another host: nothing is carried over, and each missing value is named
-SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "host_domain": "evil.example", "repository": "r", "branch": "b", "project_sub_path": "/"}');
-SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "host_domain": "own.example", "repository": "r", "branch": "b",
-	"project_sub_path": "/", "personal_access_token": "t2", "ssh_key": null, "nested": {}}') ->> 'type' AS type;
-SELECT project_dbt_connection(:p, :p);
-SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "repository": "r", "branch": "b", "project_sub_path": "/"}');
-SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "host_domain": "OWN.example", "repository": "r", "branch": "b", "project_sub_path": "/"}');
-SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "host_domain": "own.example", "repository": "r2", "branch": "b", "project_sub_path": "/"}') ->> 'repository' AS same_host;
+-- From here on: what is stored after a connection was created and another one sent, or why nothing is.  What every
+-- git type requires is added to both, and left out of the answer where it is as it was.
+CREATE FUNCTION whole(c jsonb) RETURNS jsonb LANGUAGE sql AS $$
+	SELECT CASE c ->> 'type'
+		WHEN 'github' THEN '{"authorization_method": "personal_access_token", "repository": "r", "branch": "b", "project_sub_path": "/"}'
+		WHEN 'gitlab' THEN '{"repository": "r", "branch": "b", "project_sub_path": "/"}'
+		WHEN 'bitbucket' THEN '{"username": "u", "repository": "r", "branch": "b", "project_sub_path": "/"}'
+		WHEN 'azure_devops' THEN '{"organization": "o", "project": "p", "repository": "r", "branch": "b", "project_sub_path": "/"}'
+		WHEN 'dbt_cloud_ide' THEN '{"environment_id": "1"}' ELSE '{}' END::jsonb || c $$;
+CREATE FUNCTION after(stored jsonb, sent jsonb, keyring text DEFAULT 'dbt_sources.jwks') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	p CONSTANT uuid = '11111111-1111-4111-8111-111111111111';
+	s CONSTANT uuid = create_project_dbt_source(p, jsonb_build_object('name', 'after', 'dbtConnection', whole(stored))) ->> 'projectDbtSourceUuid';
+	kept text;
+	detail text;
+BEGIN
+	BEGIN
+		PERFORM set_config('dbt_sources.keyring_file', keyring, true);
+		PERFORM update_project_dbt_source(p, s, jsonb_build_object('dbtConnection', whole(sent)));
+		kept = (SELECT jsonb_object_agg(key, value)::text FROM jsonb_each(project_dbt_connection(p, s)) WHERE whole(sent || '{}') -> key IS DISTINCT FROM value);
+		PERFORM set_config('dbt_sources.keyring_file', 'dbt_sources.jwks', true);
+	EXCEPTION WHEN invalid_parameter_value OR data_corrupted THEN
+		GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+		ASSERT project_dbt_connection(p, s) = whole(stored), 'the row has changed';
+	END;
+	PERFORM delete_project_dbt_source(p, s);
+	RETURN coalesce(detail, kept, '');
+END $$;
 
--- dbt Cloud: both secrets, and its own host field
-SELECT set_project_dbt_connection(:p, '{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "webhook_hmac_secret": "sesame"}') ->> 'type' AS type;
-SELECT get_project_dbt_source(:p, :p) -> 'dbtConnection' AS view;
-SELECT set_project_dbt_connection(:p, '{"type": "dbt_cloud_ide", "environment_id": "2", "discovery_api_endpoint": ""}') ->> 'type' AS empty_is_none;
-SELECT project_dbt_connection(:p, :p);
-SELECT set_project_dbt_connection(:p, '{"type": "dbt_cloud_ide", "environment_id": "2", "discovery_api_endpoint": "https://evil.example"}');
+-- destinations: a token stays with its host, and with what stands before it in a URL
+SELECT stored ->> 'type' AS type, sent - '{type}'::text[] AS sent, after(stored, sent)
+FROM (VALUES ('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s"}'::jsonb, ARRAY['{"host_domain": "evil.example"}', '{"repository": "r2"}', '{"username": "u"}']),
+	('{"type": "github", "personal_access_token": "t"}', ARRAY['{"host_domain": "evil.example"}', '{"repository": "r2"}', '{"host_domain": "evil.example", "personal_access_token": ""}',
+		'{"host_domain": "evil.example", "personal_access_token": "t2"}']),
+	('{"type": "bitbucket", "personal_access_token": "t", "ssh_key": "s"}', ARRAY['{"username": "collector.example/x"}', '{"username": "U"}', '{"host_domain": "evil.example"}', '{"repository": "r2"}']),
+	('{"type": "azure_devops", "personal_access_token": "t"}', ARRAY['{"organization": "o2", "project": "p2", "repository": "r2"}']),
+	('{"type": "dbt_cloud_ide", "api_key": "k", "webhook_hmac_secret": "w", "ssh_key": "s"}', ARRAY['{"discovery_api_endpoint": "https://evil.example"}', '{"environment_id": "2"}']),
+	('{"type": "dbt", "ssh_key": "s"}', ARRAY['{"project_dir": "elsewhere"}'])) c (stored, changes),
+	LATERAL (SELECT jsonb_build_object('type', stored ->> 'type') || change::jsonb AS sent FROM unnest(changes) change) s;
+
+-- the environment stays with these, and with what decides whose code runs in it; each value that would move is named
+SELECT stored ->> 'type' AS type, change, environment, after(stored || '{"environment": [{"key": "DBT_ENV_SECRET_A", "value": "a"}, {"key": "B", "value": "b", "note": "n"}]}',
+	stored || change || environment)
+FROM (VALUES ('{"type": "gitlab", "personal_access_token": "t"}'::jsonb, '{"host_domain": "evil.example"}'::jsonb), ('{"type": "gitlab", "personal_access_token": "t"}', '{"repository": "r2"}'),
+	('{"type": "bitbucket", "personal_access_token": "t"}', '{"username": "u2"}'), ('{"type": "azure_devops", "personal_access_token": "t"}', '{"organization": "o2"}'),
+	('{"type": "azure_devops", "personal_access_token": "t"}', '{"project": "p2"}'), ('{"type": "dbt"}', '{"project_dir": "elsewhere"}'), ('{"type": "dbt"}', '{"profiles_dir": "p", "target": "t"}'),
+	('{"type": "github", "personal_access_token": "t"}', '{"branch": "b2", "project_sub_path": "/sub"}'), ('{"type": "none"}', '{"selector": "s"}')) c (stored, change),
+	(VALUES ('{}'::jsonb), ('{"environment": []}'), ('{"environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}, {"key": "B", "value": "b2"}]}'),
+	('{"environment": [{"key": "B", "value": "b2", "note": null}]}'), ('{"environment": [{"key": "DBT_ENV_SECRET_A", "value": "a2"}]}')) e (environment);
+SELECT after('{"type": "dbt", "environment": []}', '{"type": "dbt", "project_dir": "elsewhere"}') AS nothing_to_keep,
+	after('{"type": "dbt", "environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}', '{"type": "dbt", "project_dir": "elsewhere", "environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}') AS empty_is_no_secret;
+
+-- equal hosts are equal however they are written; what is stored is what was sent
+SELECT type, stored, sent, position('must be sent again' IN answer) = 0 AS same
+FROM (VALUES ('github', NULL, ARRAY['', 'github.com', 'GitHub.com', 'github.com.', ' github.com ', 'gitlab.com', 'github.com..', '.github.com', 'https://github.com', 'github.com:443', 'github.com/x',
+		'x@github.com', 'github.com@evil.example', 'github.com\evil.example', 'github.com%2eevil.example', E'github.com\t', E'git\thub.com', 'gıthub.com', 'ｇithub.com', 'github.com:', 'github.co', '.', ' ']),
+	('gitlab', '', ARRAY['gitlab.com', 'GITLAB.COM.', 'github.com']),
+	('bitbucket', 'bitbucket.org', ARRAY[NULL, 'Bitbucket.org', 'bitbucket.com']),
+	('gitlab', 'Own.example:8443', ARRAY['own.example:8443', 'own.example.:8443', 'own.example:8444', 'own.example', NULL]),
+	('gitlab', 'ÄÖ.example', ARRAY['äö.example', 'ÄÖ.example', ' ÄÖ.example', 'ÄÖ.EXAMPLE']),
+	('gitlab', 'https://own.example', ARRAY['https://own.example/', 'HTTPS://Own.example./path', 'http://own.example', 'own.example'])) h (type, stored, hosts),
+	unnest(hosts) sent,
+	LATERAL (SELECT after(jsonb_build_object('type', type, 'personal_access_token', 't') || CASE WHEN stored IS NULL THEN '{}' ELSE jsonb_build_object('host_domain', stored) END,
+		jsonb_build_object('type', type) || CASE WHEN sent IS NULL THEN '{}' ELSE jsonb_build_object('host_domain', sent) END) AS answer) a;
+SELECT stored, sent, position('must be sent again' IN after('{"type": "dbt_cloud_ide", "api_key": "k"}' || CASE WHEN stored IS NULL THEN '{}' ELSE jsonb_build_object('discovery_api_endpoint', stored) END,
+		jsonb_build_object('type', 'dbt_cloud_ide', 'discovery_api_endpoint', sent))) = 0 AS same
+FROM (VALUES (NULL, ARRAY['', 'https://metadata.cloud.getdbt.com/graphql', 'https://metadata.cloud.getdbt.com', 'HTTPS://Metadata.cloud.getdbt.com./beta/graphql', ' https://metadata.cloud.getdbt.com/ ',
+		'http://metadata.cloud.getdbt.com/graphql', 'https://metadata.cloud.getdbt.com:8443/graphql', 'https://x@metadata.cloud.getdbt.com/graphql', 'https://metadata.cloud.getdbt.com@evil.example/graphql',
+		'https://metadata.cloud.getdbt.com\@evil.example/', 'https://metadata.cloud.getdbt.com?@evil.example/', 'https://metadata.cloud.getdbt.com#@evil.example/',
+		'https://metadata.cloud.getdbt.com/\evil.example', E'https://metadata.cloud.getdbt.com/\r\nx', 'https:///metadata.cloud.getdbt.com/graphql', 'https:metadata.cloud.getdbt.com/graphql',
+		'//metadata.cloud.getdbt.com/graphql', 'metadata.cloud.getdbt.com', 'https://metadata.cloud.getdbt.com.evil.example/graphql']),
+	('https://own.example:1/a?b=c', ARRAY['https://own.example:1/d', 'https://own.example:1', 'https://own.example/a?b=c', 'https://own.example:1?b=c'])) h (stored, endpoints),
+	unnest(endpoints) sent;
+
+-- null removes what may be missing, and what is of no use goes
+SELECT stored ->> 'type' AS type, sent - '{type}'::text[] AS sent, after(stored, sent)
+FROM (VALUES ('{"type": "dbt_cloud_ide", "api_key": "k", "webhook_hmac_secret": "w"}'::jsonb, ARRAY['{"webhook_hmac_secret": null}', '{"api_key": null}', '{"webhook_hmac_secret": null, "discovery_api_endpoint": "https://evil.example"}']),
+	('{"type": "gitlab", "personal_access_token": "t", "ssh_kye": "s", "x": null}', ARRAY['{"ssh_kye": null}', '{"personal_access_token": null}', '{"ssh_kye": null, "x": null, "y": null}', '{"repository": null, "host_domain": null}']),
+	('{"type": "github", "personal_access_token": "t"}', ARRAY['{"personal_access_token": null}', '{"personal_access_token": null, "host_domain": "evil.example"}',
+		'{"authorization_method": "installation_id", "installation_id": "1"}', '{"authorization_method": "installation_id", "installation_id": "1", "host_domain": "evil.example"}',
+		'{"authorization_method": "installation_id", "installation_id": "1", "personal_access_token": "t2"}', '{"authorization_method": "installation_id", "installation_id": null}']),
+	('{"type": "none", "environment": [{"key": "DBT_ENV_SECRET_A", "value": "a", "note": "n"}]}', ARRAY['{"environment": null}', '{"environment": ""}', '{"environment": [{"key": "DBT_ENV_SECRET_A", "value": null}]}',
+		'{"environment": [{"key": "DBT_ENV_SECRET_A", "note": null}]}', '{"environment": [{"key": "DBT_ENV_SECRET_A", "value": "b"}]}'])) c (stored, changes),
+	LATERAL (SELECT jsonb_build_object('type', stored ->> 'type') || change::jsonb AS sent FROM unnest(changes) change) s;
+-- which is for updates: a connection that is created or validated is what it is
+SELECT * FROM validate_dbt_connection('{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "webhook_hmac_secret": null, "x": null}');
+SELECT create_project_dbt_source(:p, '{"name": "a", "dbtConnection": {"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "webhook_hmac_secret": null}}');
+
+-- read and sent back, what is empty is still there; but what is to be kept must exist
+SELECT stored ->> 'type' AS type, sent - '{type}'::text[] AS sent, after(stored, sent)
+FROM (VALUES ('{"type": "gitlab", "personal_access_token": "", "note": ""}'::jsonb, ARRAY['{}', '{"personal_access_token": "", "note": ""}']),
+	('{"type": "dbt", "environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}, {"key": "DBT_ENV_SECRET_B", "value": "b"}]}', ARRAY['{}',
+		'{"environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}, {"key": "DBT_ENV_SECRET_B", "value": ""}]}', '{"environment": [{"key": "DBT_ENV_SECRET_NEW", "value": ""}]}',
+		'{"environment": [{"key": "DBT_ENV_SECRET_NEW"}]}', '{"environment": [{"key": "DBT_ENV_SECRET_B", "value": ""}, {"key": "DBT_ENV_SECRET_B", "value": ""}]}', '{"environment": [{"key": "A", "value": ""}]}']),
+	('{"type": "none"}', ARRAY['{"environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}'])) c (stored, changes),
+	LATERAL (SELECT jsonb_build_object('type', stored ->> 'type') || change::jsonb AS sent FROM unnest(changes) change) s;
 
 -- another type carries nothing over
-SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "repository": "r", "branch": "b", "project_sub_path": "/"}');
-SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS type;
-SELECT project_dbt_connection(:p, :p);
+SELECT after('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s", "environment": [{"key": "DBT_ENV_SECRET_A", "value": "a"}]}', '{"type": "bitbucket"}') AS other,
+	after('{"type": "gitlab", "personal_access_token": "t", "environment": [{"key": "DBT_ENV_SECRET_A", "value": "a"}]}', '{"type": "none", "environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}') AS variable,
+	after('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s", "environment": [{"key": "DBT_ENV_SECRET_A", "value": "a"}]}', '{"type": "none"}') AS nothing;
+
+-- what can't be read isn't overwritten by halves, but by a whole, or another type
+SELECT stored - '{type}'::text[] AS stored, change, after(stored, stored || change, 'dbt_sources.another.jwks')
+FROM (VALUES ('{"type": "github", "personal_access_token": "t"}'::jsonb, ARRAY['{"personal_access_token": "t2"}', '{"personal_access_token": null}', '{"personal_access_token": ""}',
+		'{"authorization_method": "installation_id", "installation_id": "1", "personal_access_token": ""}', '{"personal_access_token": "", "branch": 7}', '{"type": "none"}', '{"type": "svn"}', '{"type": "gitlab"}']),
+	('{"type": "github", "personal_access_token": "t", "environment": [{"key": "A", "value": "a"}]}', ARRAY['{"environment": []}', '{"environment": [{"key": "A", "value": "b"}]}',
+		'{"environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}', '{"environment": [{"key": "DBT_ENV_SECRET_A", "value": "s"}]}', '{"environment": [], "personal_access_token": ""}']),
+	('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s"}', ARRAY['{}', '{"ssh_key": null}', '{"type": "dbt"}']),
+	('{"type": "dbt_cloud_ide", "api_key": "k"}', ARRAY['{}', '{"webhook_hmac_secret": null}', '{"webhook_hmac_secret": "w"}'])) c (stored, changes), LATERAL (SELECT change::jsonb AS change FROM unnest(changes) change) s;
+SELECT after('{"type": "github", "personal_access_token": "t", "environment": [{"key": "A", "value": "a"}]}', '{"type": "github", "personal_access_token": "t"}', 'dbt_sources.another.jwks') AS environment_left_out,
+	after('{"type": "github", "personal_access_token": "t"}', '{"type": "github"}', 'dbt_sources.another.jwks') AS token_left_out;
+SELECT create_project_dbt_source(:p, '{"name": "half", "dbtConnection": {"type": "dbt", "environment": []}}') ->> 'projectDbtSourceUuid' AS half \gset
+SET dbt_sources.keyring_file = 'dbt_sources.another.jwks';
+SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "personal_access_token": "t", "repository": "r", "branch": "b", "project_sub_path": "/"}');
+SELECT status, body #>> '{error,name}' AS name FROM http_request('PATCH', format('/api/v1/projects/%s/dbt-sources/%s', :p, :'half'), '{"dbtConnection": {"type": "dbt"}}');
+\set VERBOSITY sqlstate
+SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt"}}');
+SET dbt_sources.keyring_file = 'dbt_sources.missing.jwks';
+SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt"}}');
+SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt", "environment": []}}');
+\set VERBOSITY default
+RESET dbt_sources.keyring_file;
+SELECT project_dbt_connection(:p, :'half');
+-- what no keyring can bring back, a whole heals
+UPDATE project_dbt_sources SET dbt_connection = 'broken' WHERE project_dbt_source_uuid = :'half';
+\set VERBOSITY sqlstate
+SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt", "environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}}');
+\set VERBOSITY default
+SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt"}}') -> 'hasCredentialError' AS error;
 
 -- a ciphertext works in its own row only, and the primary source never reports an error
+SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS type;
 SELECT create_project_dbt_source(:p, '{"name": "a", "dbtConnection": {"type": "none"}}') ->> 'projectDbtSourceUuid' AS a \gset
-UPDATE project_dbt_sources SET dbt_connection = (SELECT dbt_connection FROM project_dbt_sources WHERE is_primary);
+UPDATE project_dbt_sources SET dbt_connection = (SELECT dbt_connection FROM project_dbt_sources WHERE is_primary) WHERE NOT is_primary;
 SELECT e ->> 'name' AS name, e -> 'type' AS type, e -> 'hasCredentialError' AS error
 FROM jsonb_array_elements(list_project_dbt_sources(:p)) e;
 \set VERBOSITY sqlstate
@@ -66,51 +184,132 @@ SELECT update_project_dbt_source(:p, :'a', '{"name": "b"}') -> 'hasCredentialErr
 SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "gitlab", "repository": "r", "branch": "b", "project_sub_path": "/"}}');
 SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "dbt"}}') -> 'hasCredentialError' AS healed;
 
--- an update that sends every secret may not look at the stored connection, unless that was encrypted with an older
--- key; each stored connection with each sent one comes to the same
+-- only who may manage is shown the environment, and nobody where that can't be asked
+SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "dbt", "environment": [{"key": "SNOWFLAKE_PASSWORD", "value": "sesame"}]}}') ->> 'type' AS type;
+CREATE ROLE regress_secrets;
+GRANT SELECT ON projects TO regress_secrets;
+SET ROLE regress_secrets;
+SELECT get_project_dbt_source(:p, :'a') -> 'dbtConnection' AS viewer;
+RESET ROLE;
+GRANT UPDATE (name) ON projects TO regress_secrets;
+SET ROLE regress_secrets;
+SELECT get_project_dbt_source(:p, :'a') -> 'dbtConnection' AS manager;
+SELECT body #> '{results,dbtConnection}' AS manager FROM http_request('GET', format('/api/v1/projects/%s/dbt-sources/%s', :p, :'a'));
+RESET ROLE;
+ALTER TABLE projects ENABLE ROW LEVEL SECURITY;
+CREATE POLICY see ON projects FOR SELECT USING (true);
+SET ROLE regress_secrets;
+SELECT get_project_dbt_source(:p, :'a') -> 'dbtConnection' AS sees_the_row_only;
+RESET ROLE;
+ALTER TABLE projects DISABLE ROW LEVEL SECURITY;
+DROP POLICY see ON projects;
+BEGIN READ ONLY;
+SELECT get_project_dbt_source(:p, :'a') -> 'dbtConnection' AS read_only;
+COMMIT;
+-- the lock is for those who are shown something
+BEGIN;
+SELECT get_project_dbt_source(:p, :p) -> 'dbtConnection' AS primary;
+SELECT count(*) AS locks FROM pg_locks WHERE relation = 'projects'::regclass AND mode = 'RowShareLock';
+SELECT get_project_dbt_source(:p, :'a') ->> 'name' AS name;
+SELECT count(*) AS locks FROM pg_locks WHERE relation = 'projects'::regclass AND mode = 'RowShareLock';
+COMMIT;
+REVOKE ALL ON projects FROM regress_secrets;
+DROP ROLE regress_secrets;
+
+-- A connection encrypted without us, to have any header: the active key is the first of the keyring file.
+CREATE FUNCTION base64url(b bytea) RETURNS text LANGUAGE sql AS $$ SELECT translate(encode(b, 'base64'), E'+/=\n', '-_') $$;
+CREATE FUNCTION from_base64url(t text) RETURNS bytea LANGUAGE sql AS $$ SELECT decode(rpad(translate(t, '-_', '+/'), (length(t) + 3) / 4 * 4, '='), 'base64') $$;
+CREATE FUNCTION seal(header text, plaintext text) RETURNS text LANGUAGE sql AS $$
+	SELECT header || '..' || base64url(iv) || '.' || base64url(ciphertext) || '.' ||
+		base64url(substr(hmac(header::bytea || iv || ciphertext || int8send(length(header) * 8), substr(key, 1, 32), 'sha512'), 1, 32))
+	FROM from_base64url(pg_read_file('dbt_sources.jwks')::jsonb #>> '{keys,0,k}') key, gen_random_bytes(16) iv,
+		encrypt_iv(convert_to(plaintext, 'UTF8'), substr(key, 33), iv, 'aes') ciphertext $$;
+CREATE FUNCTION header(envelope text) RETURNS text LANGUAGE sql AS $$ SELECT convert_from(from_base64url(split_part(envelope, '.', 1)), 'UTF8') $$;
+
+-- a variable that is refused today, but was stored before: whoever runs dbt doesn't get it
+UPDATE project_dbt_sources SET dbt_connection = seal(split_part(dbt_connection, '.', 1), '{"type": "dbt", "environment": [{"key": "LD_PRELOAD", "value": "sesame"}, {"key": "A", "value": "a"},
+	{"key": "PATH", "value": "sesame"}, {"key": "no\nname", "value": "sesame"}, {"key": "DBT_ENV_SECRET_A", "value": "s"}]}') WHERE project_dbt_source_uuid = :'a';
+SELECT project_dbt_connection(:p, :'a');
+SELECT get_project_dbt_source(:p, :'a') -> 'dbtConnection' AS still_stored;
+SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "dbt", "target": "t"}}') ->> 'type' AS can_be_kept;
+SELECT update_project_dbt_source(:p, :'a', jsonb_build_object('dbtConnection', get_project_dbt_source(:p, :'a') -> 'dbtConnection'));
+\set VERBOSITY terse
+SELECT project_dbt_connection(:p, :'a');
+\set VERBOSITY default
+
+-- Whether the stored connection is looked at depends on what its header says, and on the key that it was encrypted
+-- with; each stored connection with each sent one comes to the same, and so it does by each of the functions.
 CREATE TABLE connections (n integer PRIMARY KEY, connection jsonb);
-INSERT INTO connections SELECT row_number() OVER (),
-	CASE WHEN c LIKE '%git%' THEN '{"repository": "r", "branch": "b", "project_sub_path": "/"}' ELSE '{}' END::jsonb || c::jsonb
+INSERT INTO connections SELECT row_number() OVER (), whole(c::jsonb)
 FROM unnest(ARRAY['{"type": "gitlab", "personal_access_token": "t1"}', '{"type": "gitlab", "personal_access_token": "t2"}',
 	'{"type": "gitlab"}', '{"type": "gitlab", "personal_access_token": ""}', '{"type": "gitlab", "personal_access_token": null}',
 	'{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s"}', '{"type": "gitlab", "personal_access_token": "t", "ssh_key": ""}',
+	'{"type": "gitlab", "personal_access_token": "t", "ssh_key": null}', '{"type": "gitlab", "host_domain": "GitLab.com"}',
 	'{"type": "gitlab", "personal_access_token": "t", "host_domain": "h"}', '{"type": "gitlab", "personal_access_token": "t", "branch": 1}',
-	'{"type": "github", "authorization_method": "personal_access_token", "personal_access_token": "t"}',
+	'{"type": "gitlab", "personal_access_token": "t", "repository": "r2"}', '{"type": "bitbucket", "personal_access_token": "t"}', '{"type": "bitbucket", "username": "u2"}',
+	'{"type": "github", "personal_access_token": "t"}', '{"type": "github"}', '{"type": "github", "personal_access_token": null}',
 	'{"type": "github", "authorization_method": "installation_id", "installation_id": "1"}',
-	'{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1"}', '{"type": "none", "environment": []}',
-	'{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "webhook_hmac_secret": "w"}']
+	'{"type": "github", "authorization_method": "installation_id", "installation_id": "1", "personal_access_token": "t"}',
+	'{"type": "dbt_cloud_ide", "api_key": "k"}', '{"type": "dbt_cloud_ide", "api_key": "k", "webhook_hmac_secret": "w"}',
+	'{"type": "dbt_cloud_ide", "api_key": "k", "webhook_hmac_secret": null}', '{"type": "none"}', '{"type": "none", "environment": []}', '{"type": "svn"}', '7']
 	|| ARRAY(SELECT format('{"type": "gitlab", "personal_access_token": "t", "environment": %s}', e)
-		FROM unnest(ARRAY['[]', '{}', '"text"', '["text"]', '[{"key": "DBT_ENV_SECRET_A", "value": "a"}]', '[{"key": "DBT_ENV_SECRET_A", "value": "b"}]',
+		FROM unnest(ARRAY['[]', '{}', '"text"', '["text"]', 'null', '[{"key": "DBT_ENV_SECRET_A", "value": "a"}]', '[{"key": "DBT_ENV_SECRET_A", "value": "b"}]',
 		'[{"key": "DBT_ENV_SECRET_A", "value": ""}]', '[{"key": "DBT_ENV_SECRET_A"}]', '[{"key": "A", "value": "a"}]', '[{"key": "A", "value": ""}]',
-		'[{"key": "A", "value": "a", "note": "n"}]', '[{"key": "DBT_ENV_SECRET_A", "value": "a", "note": "n"}]',
+		'[{"key": "A", "value": "a", "note": "n"}]', '[{"key": "A", "value": "a", "note": null}]', '[{"key": "DBT_ENV_SECRET_A", "value": "a", "note": "n"}]',
 		'[{"key": "DBT_ENV_SECRET_A", "value": "a"}, {"key": "DBT_ENV_SECRET_A", "value": "b"}]',
 		'[{"key": "DBT_ENV_SECRET_A", "value": "c"}, {"key": "DBT_ENV_SECRET_A", "value": ""}]']) e)) c;
-CREATE TABLE pairs AS SELECT way, stored.n AS stored, sent.n AS sent, gen_random_uuid() AS project, NULL::text AS answer
-FROM connections stored, connections sent, unnest(ARRAY['same key', 'older key']) way;
-CREATE FUNCTION change(project uuid, connection integer) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE detail text;
+-- what the header doesn't say, as 0.2.0 wrote it, or jose
+CREATE TABLE ways (way text PRIMARY KEY, less text);
+INSERT INTO ways VALUES ('update', ''), ('set', ''), ('http', ''), ('update, older key', ''), ('set, older key', ''), ('http, older key', ''),
+	('update, header of 0.2.0', ',"environment":false'), ('update, bare header', ',"(known|environment)":(true|false)');
+CREATE TABLE pairs AS SELECT way, stored.n AS stored, sent.n AS sent, gen_random_uuid() AS project, NULL::uuid AS source, NULL::text AS answer, NULL::jsonb AS result
+FROM connections stored, connections sent, ways WHERE NOT EXISTS (SELECT FROM validate_dbt_connection(stored.connection))
+	AND (stored.connection -> 'type' = sent.connection -> 'type' OR (stored.n + sent.n) % 7 = 0);
+CREATE FUNCTION change(way text, project uuid, source uuid, connection integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	c CONSTANT jsonb = connections.connection FROM connections WHERE n = change.connection;
+	detail text;
+	response record;
 BEGIN
-	RETURN set_project_dbt_connection(project, c.connection) - 'projectDbtSourceUuid' FROM connections c WHERE n = change.connection;
+	IF way LIKE 'set%' THEN
+		RETURN set_project_dbt_connection(project, c) - '{projectDbtSourceUuid,name,isPrimary,precedence}'::text[];
+	ELSIF way LIKE 'update%' THEN
+		RETURN update_project_dbt_source(project, source, jsonb_build_object('dbtConnection', c)) - '{projectDbtSourceUuid,name,isPrimary,precedence}'::text[];
+	END IF;
+	SELECT * INTO response FROM http_request('PATCH', format('/api/v1/projects/%s/dbt-sources/%s', project, source), jsonb_build_object('dbtConnection', c)::text);
+	RETURN coalesce(((response.body -> 'results') - '{projectDbtSourceUuid,name,isPrimary,precedence}'::text[])::text,
+		(SELECT string_agg(format('%s: %s', p ->> 'path', p ->> 'message'), E'\n' ORDER BY n) FROM jsonb_array_elements(response.body #> '{error,data}') WITH ORDINALITY e (p, n)));
 EXCEPTION WHEN invalid_parameter_value THEN
 	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
 	RETURN detail;
 END $$;
 INSERT INTO projects (project_uuid, name) SELECT project, 'pair' FROM pairs;
-SELECT count(change(project, stored)) FROM pairs;
-UPDATE pairs SET answer = change(project, sent) WHERE way = 'same key';
+UPDATE pairs SET source = CASE WHEN way LIKE 'set%' THEN project ELSE (create_project_dbt_source(project, jsonb_build_object('name', 'pair', 'dbtConnection', connection)) ->> 'projectDbtSourceUuid')::uuid END
+FROM connections WHERE n = stored;
+UPDATE pairs SET answer = change(way, project, source, stored) WHERE way LIKE 'set%';
+-- create takes nulls and empty variables, which an update has to do without
+DELETE FROM pairs USING connections WHERE way LIKE 'set%' AND n = stored AND project_dbt_connection(project, source) IS DISTINCT FROM connection;
+UPDATE project_dbt_sources s SET dbt_connection = seal(base64url(convert_to(regexp_replace(header(dbt_connection), less, '', 'g'), 'UTF8')), connection::text)
+FROM pairs JOIN ways USING (way) JOIN connections ON n = stored WHERE s.project_uuid = project AND NOT is_primary AND less <> '';
+SELECT way, count(*) AS stored, count(*) FILTER (WHERE says ->> 'known' = 'true') AS known, count(*) FILTER (WHERE says ->> 'environment' = 'false') AS without_environment
+FROM pairs JOIN project_dbt_sources s ON s.project_uuid = project AND project_dbt_source_uuid = source, LATERAL (SELECT header(dbt_connection)::jsonb AS says) h GROUP BY way ORDER BY way;
+UPDATE pairs SET answer = change(way, project, source, sent) WHERE way NOT LIKE '%older key%';
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
-UPDATE pairs SET answer = change(project, sent) WHERE way = 'older key';
-SELECT count(*) AS pairs, count(*) FILTER (WHERE answers = 1) AS same_answers, count(*) FILTER (WHERE connections = 1) AS same_connections
-FROM (SELECT count(DISTINCT answer) AS answers, count(DISTINCT coalesce(project_dbt_connection(project, project)::text, '')) AS connections
-	FROM pairs GROUP BY stored, sent) p;
+UPDATE pairs SET answer = change(way, project, source, sent) WHERE way LIKE '%older key%';
+UPDATE pairs SET result = project_dbt_connection(project, source);
+SELECT count(*) AS pairs, sum(ways) AS changes, count(*) FILTER (WHERE answers = 1) AS same_answers, count(*) FILTER (WHERE results = 1) AS same_results, count(*) FILTER (WHERE changed) AS changed
+FROM (SELECT count(*) AS ways, count(DISTINCT answer) AS answers, count(DISTINCT result) AS results, bool_and(answer LIKE '{%') AS changed FROM pairs GROUP BY stored, sent) p;
+SELECT stored, sent, string_agg(way, '; '), answer, result FROM pairs p
+WHERE EXISTS (SELECT FROM pairs q WHERE q.stored = p.stored AND q.sent = p.sent AND (q.answer, q.result) IS DISTINCT FROM (p.answer, p.result))
+GROUP BY stored, sent, answer, result ORDER BY stored, sent;
 -- an unknown property is kept, whether all secrets are sent or none
-SELECT count(*) AS kept, count(*) FILTER (WHERE project_dbt_connection(project, project) ->> 'ssh_key' = 's') AS with_key
+SELECT count(*) AS kept, count(*) FILTER (WHERE result ->> 'ssh_key' = 's') AS with_key
 FROM pairs WHERE stored = 6 AND sent IN (1, 2, 3, 4);
-SELECT count(*) AS stored, count(*) FILTER (WHERE header LIKE '%"known":true}') AS known
-FROM pairs, project_dbt_sources s, convert_from(decode(rpad(translate(split_part(dbt_connection, '.', 1), '-_', '+/'),
-	(length(split_part(dbt_connection, '.', 1)) + 3) / 4 * 4, '='), 'base64'), 'UTF8') header
-WHERE s.project_uuid = project AND stored = sent;
-DROP FUNCTION change;
-DROP TABLE pairs, connections;
+-- what the header says is so
+SELECT count(*) AS connections, count(*) FILTER (WHERE says ->> 'known' = 'true') AS known, count(*) FILTER (WHERE says ->> 'environment' = 'false') AS without_environment,
+	count(*) FILTER (WHERE (says ->> 'environment' IS NOT DISTINCT FROM 'false') = (result ? 'environment') OR says ->> 'known' = 'true' AND result::text ~ 'ssh_key|note') AS wrong
+FROM (SELECT header(dbt_connection)::jsonb AS says, result FROM pairs JOIN project_dbt_sources s ON s.project_uuid = project AND project_dbt_source_uuid = source WHERE answer LIKE '{%') h;
+DROP FUNCTION change, seal, header, base64url, from_base64url, after, whole;
+DROP TABLE pairs, ways, connections;
 DROP EXTENSION dbt_sources;
 DROP TABLE project_dbt_sources, projects;
