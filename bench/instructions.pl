@@ -20,7 +20,7 @@ my @parts = (
 	['keep what is withheld', 'KeepWithheld'],
 	['validate', 'ValidateConnection'],
 	['summary', 'MakeSummary'],
-	['to JSON', 'JsonToBytea'],
+	['to JSON', 'PrintConnection'],
 	['AES, HMAC, base64: seal the new connection', 'SealEnvelope'],
 	['write the source', 'ReplaceSource', 'ReplaceWholly']);
 my $whole = 'update_project_dbt_source';

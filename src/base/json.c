@@ -341,7 +341,7 @@ JsonFromBytea(bytea *utf8)
  * Append a string with its quotes.  PostgreSQL's escape_json() takes a character at
  * a time, and before 18 a copy that is terminated.
  */
-static void
+void
 AppendJsonString(StringInfo out, const char *string, int len)
 {
 	static const char escapes[] = {

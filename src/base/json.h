@@ -57,6 +57,7 @@ extern Jsonb *JsonFromBytea(bytea *utf8);
 /* Appends JSON text in the database's encoding. */
 typedef void (*JsonPrinter) (StringInfo out, const void *what);
 
+extern void AppendJsonString(StringInfo out, const char *string, int len);
 extern void AppendJsonSeparator(StringInfo out);
 extern void AppendJsonKey(StringInfo out, const char *key);
 extern void AppendJsonMember(StringInfo out, const JsonMember *member);

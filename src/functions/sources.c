@@ -157,16 +157,16 @@ static Jsonb *
 ReplaceUnseen(Source *source, ConnectionFields *fields)
 {
 	Problems	problems = NO_PROBLEMS;
-	text	   *prefix;
 	Source	   *stored;
 
+	if (!SendsSecrets(fields))
+		return NULL;
 	KeepWithheld(fields, NULL, &problems);
 	ValidateConnection(fields, &problems);
-	prefix = problems.count > 0 ? NULL : PrefixOfNothingFor(fields, source);
-	if (prefix == NULL)
+	if (problems.count > 0)
 		return NULL;
 	source->envelope = SealConnection(fields, source);
-	stored = ReplaceWholly(source, variant_names[fields->variant], prefix);
+	stored = ReplaceWholly(source, variant_names[fields->variant], PrefixOfNothingFor(fields, source));
 	return stored == NULL ? NULL : SummarizeWritten(stored, fields);
 }
 

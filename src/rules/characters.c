@@ -71,11 +71,13 @@ NextCharacter(Characters *characters, pg_wchar *c)
 	if (characters->next >= characters->end)
 		return false;
 	if (!IS_HIGHBIT_SET(*next))
+	{
 		*c = *next;
-	else if (GetDatabaseEncoding() == PG_UTF8)
-		*c = utf8_to_unicode(next);
-	else
-		*c = 0xFFFD;			/* stands for what Unicode can't tell */
+		characters->next++;
+		return true;
+	}
+	/* 0xFFFD stands for what Unicode can't tell */
+	*c = GetDatabaseEncoding() == PG_UTF8 ? utf8_to_unicode(next) : 0xFFFD;
 	characters->next += pg_encoding_mblen(GetDatabaseEncoding(), characters->next);
 	return true;
 }

@@ -94,6 +94,8 @@ HostIn(const JsonbValue *value, Variant variant)
 static bool
 SameDestination(const Field *field, Variant variant, const JsonbValue *a, const JsonbValue *b)
 {
+	if (a == NULL && b == NULL)
+		return true;
 	if ((a != NULL && a->type != jbvString) || (b != NULL && b->type != jbvString))
 		return false;
 	if (a != NULL && b != NULL && a->val.string.len == b->val.string.len &&
@@ -119,11 +121,8 @@ ChangedDestination(const ConnectionFields *from, const ConnectionFields *to, Des
 {
 	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
 	{
-		const JsonbValue *a = NonEmptyValue(from, field);
-		const JsonbValue *b = NonEmptyValue(to, field);
-
-		if (FieldIsDestination(field, to->variant, of) && (a != NULL || b != NULL) &&
-			!SameDestination(field, to->variant, a, b))
+		if (FieldIsDestination(field, to->variant, of) &&
+			!SameDestination(field, to->variant, NonEmptyValue(from, field), NonEmptyValue(to, field)))
 			return field;
 	}
 	return NULL;

@@ -15,6 +15,36 @@
 #include "rules/withheld.h"
 
 /*
+ * By the length of the key, then by its bytes.
+ */
+static int
+CompareAsJsonb(const void *a, const void *b)
+{
+	const Field *left = *(const Field *const *) a;
+	const Field *right = *(const Field *const *) b;
+
+	return left->name_len != right->name_len ? left->name_len - right->name_len :
+		memcmp(left->name, right->name, left->name_len);
+}
+
+/*
+ * The fields as jsonb orders them: to parse what is in order is less work.
+ */
+static const Field *const *
+FieldsAsJsonb(void)
+{
+	static const Field *fields[NUM_FIELDS] = {NULL};
+
+	if (fields[0] == NULL)
+	{
+		for (int i = 0; i < NUM_FIELDS; i++)
+			fields[i] = &connection_fields[i];
+		qsort(fields, NUM_FIELDS, sizeof(fields[0]), CompareAsJsonb);
+	}
+	return fields;
+}
+
+/*
  * The members of an object, less those that are fields, with what it keeps.
  */
 static void
@@ -61,10 +91,12 @@ static void
 PrintFields(StringInfo out, const void *what)
 {
 	const ConnectionFields *fields = what;
+	const Field *const *in_order = FieldsAsJsonb();
 
 	appendStringInfoChar(out, '{');
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	for (int i = 0; i < NUM_FIELDS; i++)
 	{
+		const Field *field = in_order[i];
 		const JsonbValue *value = FieldValue(fields, field);
 
 		if (value == NULL)

@@ -155,6 +155,10 @@ RefuseText(FieldText text, const JsonbValue *value)
 
 	for (bool first = true; NextCharacter(&characters, &c); first = false)
 	{
+		/* most are: an ASCII character that is seen */
+		ends_blank = false;
+		if (c > ' ' && c < 0x7F)
+			continue;
 		if (IsControl(c) || IsInvisible(c))
 			return "must not contain control or invisible characters";
 		ends_blank = IsBlank(c);

@@ -15,51 +15,70 @@
 #include "base/json.h"
 #include "rules/variables.h"
 
-static const char *const refused_prefixes[] = {
-	"LIGHTDASH_DBT_PROFILE_VAR_",
+/* a name and its length, as there are many to compare with */
+typedef struct VariableName
+{
+	const char *name;
+	int			len;
+} VariableName;
+
+#define NAME(name) {name, sizeof(name) - 1}
+
+static const VariableName refused_prefixes[] = {
+	NAME("LIGHTDASH_DBT_PROFILE_VAR_"),
 	/* the loader and the C library */
-	"LD_", "DYLD_", "GLIBC_", "GCONV_", "MALLOC_",
+	NAME("LD_"), NAME("DYLD_"), NAME("GLIBC_"), NAME("GCONV_"), NAME("MALLOC_"),
 	/* programs */
-	"GIT_", "SSH_", "BASH_", "XDG_",
+	NAME("GIT_"), NAME("SSH_"), NAME("BASH_"), NAME("XDG_"),
 	/* languages and their package managers */
-	"PYTHON", "PIP_", "UV_", "CONDA_", "VIRTUAL_ENV",
-	"NODE_", "NPM_CONFIG_", "npm_config_",
-	"PERL5", "PERLLIB", "RUBY", "GEM_", "BUNDLE_",
-	"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS",
+	NAME("PYTHON"), NAME("PIP_"), NAME("UV_"), NAME("CONDA_"), NAME("VIRTUAL_ENV"),
+	NAME("NODE_"), NAME("NPM_CONFIG_"), NAME("npm_config_"),
+	NAME("PERL5"), NAME("PERLLIB"), NAME("RUBY"), NAME("GEM_"), NAME("BUNDLE_"),
+	NAME("JAVA_TOOL_OPTIONS"), NAME("_JAVA_OPTIONS"),
 };
 
-static const char *const refused_names[] = {
+static const VariableName refused_names[] = {
 	/* shells, and where things are */
-	"PATH", "HOME", "SHELL", "IFS", "CDPATH", "PS4", "PROMPT_COMMAND",
-	"TMPDIR", "TMP", "TEMP",
+	NAME("PATH"), NAME("HOME"), NAME("SHELL"), NAME("IFS"), NAME("CDPATH"),
+	NAME("PS4"), NAME("PROMPT_COMMAND"),
+	NAME("TMPDIR"), NAME("TMP"), NAME("TEMP"),
 	/* the C library */
-	"LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS", "RESOLV_HOST_CONF",
+	NAME("LOCPATH"), NAME("NLSPATH"), NAME("HOSTALIASES"), NAME("RES_OPTIONS"),
+	NAME("RESOLV_HOST_CONF"),
 	/* programs that others start */
-	"EDITOR", "VISUAL", "PAGER", "LESSOPEN", "LESSCLOSE",
+	NAME("EDITOR"), NAME("VISUAL"), NAME("PAGER"), NAME("LESSOPEN"),
+	NAME("LESSCLOSE"),
 	/* where traffic goes, and whom it trusts */
-	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-	"http_proxy", "https_proxy", "all_proxy", "no_proxy",
-	"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-	"CURL_HOME", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
+	NAME("HTTP_PROXY"), NAME("HTTPS_PROXY"), NAME("ALL_PROXY"), NAME("NO_PROXY"),
+	NAME("http_proxy"), NAME("https_proxy"), NAME("all_proxy"), NAME("no_proxy"),
+	NAME("SSL_CERT_FILE"), NAME("SSL_CERT_DIR"), NAME("REQUESTS_CA_BUNDLE"),
+	NAME("CURL_CA_BUNDLE"),
+	NAME("CURL_HOME"), NAME("OPENSSL_CONF"), NAME("OPENSSL_ENGINES"),
+	NAME("OPENSSL_MODULES"),
 	/* dbt's folders */
-	"DBT_PROFILES_DIR", "DBT_PROJECT_DIR", "DBT_TARGET_PATH", "DBT_LOG_PATH",
-	"DBT_PACKAGES_INSTALL_PATH",
+	NAME("DBT_PROFILES_DIR"), NAME("DBT_PROJECT_DIR"), NAME("DBT_TARGET_PATH"),
+	NAME("DBT_LOG_PATH"),
+	NAME("DBT_PACKAGES_INSTALL_PATH"),
 };
+
+static bool
+BeginsWith(const JsonbValue *name, const VariableName *prefix)
+{
+	return name->val.string.len >= prefix->len &&
+		memcmp(name->val.string.val, prefix->name, prefix->len) == 0;
+}
 
 static bool
 IsRefused(const JsonbValue *name)
 {
 	for (size_t i = 0; i < lengthof(refused_prefixes); i++)
 	{
-		size_t		len = strlen(refused_prefixes[i]);
-
-		if ((size_t) name->val.string.len >= len &&
-			memcmp(name->val.string.val, refused_prefixes[i], len) == 0)
+		if (BeginsWith(name, &refused_prefixes[i]))
 			return true;
 	}
 	for (size_t i = 0; i < lengthof(refused_names); i++)
 	{
-		if (JsonStringEquals(name, refused_names[i]))
+		if (name->val.string.len == refused_names[i].len && BeginsWith(name, &refused_names[i]))
 			return true;
 	}
 	return false;

@@ -293,16 +293,23 @@ HoldsNothing(const JsonbValue *value)
 		(JsonIsArray(value) && JsonContainerSize(value->val.binary.data) == 0);
 }
 
+typedef enum Kept
+{
+	KEPT_NOTHING,
+	KEPT_VALUE,					/* of a variable, and no more */
+	KEPT_UNKNOWN
+} Kept;
+
 /*
  * Keep what is withheld of a holder's counterpart; send_again says why that is a
- * problem, if it is.  Returns whether more is kept than the value of a variable.
+ * problem, if it is.
  */
-static bool
+static Kept
 KeepMembers(const Holder *holder, const char *send_again, const Path *path, Problems *problems)
 {
 	JsonMembers members = JsonMembersOf(holder->stored);
 	JsonMember	member;
-	bool		more = false;
+	Kept		most = KEPT_NOTHING;
 
 	while (NextJsonMember(&members, &member))
 	{
@@ -314,17 +321,44 @@ KeepMembers(const Holder *holder, const char *send_again, const Path *path, Prob
 
 			AddProblemAt(problems, &kept, send_again);
 		}
-		more = more || !IsRequired(holder, &member.key);
+		most = Max(most, IsRequired(holder, &member.key) ? KEPT_VALUE : KEPT_UNKNOWN);
 	}
-	return more;
+	return most;
 }
 
 /*
- * Keep what is withheld of the variables that are sent.  What is to be kept must
- * exist.
+ * Keep what is withheld of the stored counterpart of a variable, if it has one.
+ * What is to be kept must exist.
  */
 static void
-KeepVariables(ConnectionFields *fields, JsonbContainer *sent, const JsonbValue *stored,
+KeepVariable(ConnectionFields *fields, int index, JsonbContainer *object, const char *send_again,
+			 const Path *path, Problems *problems)
+{
+	Holder		variable = VariableHolder(fields, index, object);
+	Kept		kept = KEPT_NOTHING;
+	JsonbValue	value;
+
+	if (variable.stored != NULL)
+		kept = KeepMembers(&variable, send_again, path, problems);
+	if (kept == KEPT_NOTHING)
+		fields->counterparts[index] = NULL;
+	if (kept == KEPT_UNKNOWN)
+		fields->only_known = false;
+	if (variable.secret_value && JsonFind(object, "value", &value) && JsonIsEmptyString(&value) &&
+		!KeepsValue(fields, index, object))
+	{
+		Path		member = PathOfMember(path, "value", strlen("value"));
+
+		AddProblemAt(problems, &member, "must not be empty, because there is no stored value to keep");
+	}
+}
+
+/*
+ * Keep what is withheld of the variables that are sent; only_known says that the
+ * stored ones have a key and a value, and no more.
+ */
+static void
+KeepVariables(ConnectionFields *fields, JsonbContainer *sent, const JsonbValue *stored, bool only_known,
 			  const char *send_again, Problems *problems)
 {
 	JsonMembers members = JsonMembersOf(sent);
@@ -333,26 +367,15 @@ KeepVariables(ConnectionFields *fields, JsonbContainer *sent, const JsonbValue *
 
 	fields->counterparts = palloc_extended((JsonContainerSize(sent) + 1) * sizeof(JsonbContainer *),
 										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	if (stored != NULL && JsonIsArray(stored))
+	/* mostly there is nothing that could be kept */
+	if (stored != NULL && JsonIsArray(stored) && !(only_known && SendsSecretVariables(sent)))
 		PairVariables(sent, stored->val.binary.data, fields->counterparts);
 	for (int i = 0; NextJsonMember(&members, &member); i++)
 	{
 		Path		path = PathOfElement(&environment, i);
-		Holder		variable;
-		JsonbValue	value;
 
-		if (!JsonIsObject(&member.value))
-			continue;
-		variable = VariableHolder(fields, i, member.value.val.binary.data);
-		if (variable.stored != NULL && KeepMembers(&variable, send_again, &path, problems))
-			fields->only_known = false;
-		if (variable.secret_value && JsonFind(variable.sent, "value", &value) && JsonIsEmptyString(&value) &&
-			!KeepsValue(fields, i, variable.sent))
-		{
-			Path		member_path = PathOfMember(&path, "value", strlen("value"));
-
-			AddProblemAt(problems, &member_path, "must not be empty, because there is no stored value to keep");
-		}
+		if (JsonIsObject(&member.value))
+			KeepVariable(fields, i, member.value.val.binary.data, send_again, &path, problems);
 	}
 }
 
@@ -367,7 +390,8 @@ KeepEnvironment(ConnectionFields *fields, const ConnectionFields *stored, const 
 	const JsonbValue *kept = stored == NULL ? NULL : EnvironmentOf(stored);
 
 	if (sent != NULL && JsonIsArray(sent))
-		KeepVariables(fields, sent->val.binary.data, kept, send_again, problems);
+		KeepVariables(fields, sent->val.binary.data, kept, stored != NULL && stored->only_known,
+					  send_again, problems);
 	else if (sent == NULL && kept != NULL)
 	{
 		KeepField(fields, EnvironmentField(fields->variant), kept);
@@ -421,7 +445,7 @@ KeepWithheld(ConnectionFields *fields, Jsonb *stored, Problems *problems)
 	{
 		fields->stored = &stored->root;
 		holder = ConnectionHolder(fields);
-		if (KeepMembers(&holder, send_again, &path, problems))
+		if (KeepMembers(&holder, send_again, &path, problems) != KEPT_NOTHING)
 			fields->only_known = false;
 	}
 	KeepEnvironment(fields, &old, WhySendAgain(&old, fields, DESTINATION_OF_ENVIRONMENT), problems);

@@ -120,8 +120,8 @@ LacksFor(const ConnectionFields *update)
 }
 
 /*
- * What the envelope of a source begins with if an update keeps nothing of it; NULL
- * if only a look at the whole can tell.
+ * What the envelope of a source begins with if an update that sends every secret
+ * keeps nothing of it.
  *
  * Whoever could make the header say so wrongly could as well replace it.
  *
@@ -130,12 +130,12 @@ LacksFor(const ConnectionFields *update)
 text *
 PrefixOfNothingFor(const ConnectionFields *update, const Source *source)
 {
-	return SendsSecrets(update) ?
-		EnvelopePrefixLacking(HoldActiveKey(), RowSubject(source), LacksFor(update)) : NULL;
+	return EnvelopePrefixLacking(HoldActiveKey(), RowSubject(source), LacksFor(update));
 }
 
 /*
- * The same of an envelope that is there, whichever key it needs.
+ * Whether there is nothing in a stored connection that an update keeps, as far as
+ * its header tells.
  */
 static bool
 HasNothingFor(const ConnectionFields *update, const Source *source)

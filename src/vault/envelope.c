@@ -16,7 +16,6 @@
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "vault/base64url.h"
@@ -56,7 +55,7 @@ static void
 AppendHeaderUpToKid(StringInfo header, const char *kid)
 {
 	appendStringInfoString(header, "{\"alg\":\"" ALG "\",\"enc\":\"" ENC "\",\"kid\":");
-	escape_json(header, kid);
+	AppendJsonString(header, kid, strlen(kid));
 	appendStringInfoString(header, ",\"sub\":");
 }
 
@@ -64,7 +63,7 @@ static void
 AppendHeaderUpToSubject(StringInfo header, const char *kid, const char *subject)
 {
 	AppendHeaderUpToKid(header, kid);
-	escape_json(header, subject);
+	AppendJsonString(header, subject, strlen(subject));
 }
 
 static void

@@ -2,7 +2,8 @@
 SET client_min_messages = warning;
 CREATE EXTENSION dbt_sources CASCADE;
 -- a keyring without the keys of the other one
-SET dbt_sources.keyring_file = 'dbt_sources.another.jwks';
+SELECT current_setting('dbt_sources.keyring_file') || '.another' AS another, current_setting('dbt_sources.keyring_file') || '.missing' AS missing \gset
+SET dbt_sources.keyring_file = :'another';
 SELECT rotate_encryption_key() IS NOT NULL AS rotated;
 RESET dbt_sources.keyring_file;
 RESET client_min_messages;
@@ -48,18 +49,19 @@ CREATE FUNCTION whole(c jsonb) RETURNS jsonb LANGUAGE sql AS $$
 		WHEN 'bitbucket' THEN '{"username": "u", "repository": "r", "branch": "b", "project_sub_path": "/"}'
 		WHEN 'azure_devops' THEN '{"organization": "o", "project": "p", "repository": "r", "branch": "b", "project_sub_path": "/"}'
 		WHEN 'dbt_cloud_ide' THEN '{"environment_id": "1"}' ELSE '{}' END::jsonb || c $$;
-CREATE FUNCTION after(stored jsonb, sent jsonb, keyring text DEFAULT 'dbt_sources.jwks') RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION after(stored jsonb, sent jsonb, another_keyring boolean DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	p CONSTANT uuid = '11111111-1111-4111-8111-111111111111';
+	keyring CONSTANT text = current_setting('dbt_sources.keyring_file');
 	s CONSTANT uuid = create_project_dbt_source(p, jsonb_build_object('name', 'after', 'dbtConnection', whole(stored))) ->> 'projectDbtSourceUuid';
 	kept text;
 	detail text;
 BEGIN
 	BEGIN
-		PERFORM set_config('dbt_sources.keyring_file', keyring, true);
+		PERFORM set_config('dbt_sources.keyring_file', keyring || CASE WHEN another_keyring THEN '.another' ELSE '' END, true);
 		PERFORM update_project_dbt_source(p, s, jsonb_build_object('dbtConnection', whole(sent)));
 		kept = (SELECT jsonb_object_agg(key, value)::text FROM jsonb_each(project_dbt_connection(p, s)) WHERE whole(sent || '{}') -> key IS DISTINCT FROM value);
-		PERFORM set_config('dbt_sources.keyring_file', 'dbt_sources.jwks', true);
+		PERFORM set_config('dbt_sources.keyring_file', keyring, true);
 	EXCEPTION WHEN invalid_parameter_value OR data_corrupted THEN
 		GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
 		ASSERT project_dbt_connection(p, s) = whole(stored), 'the row has changed';
@@ -142,22 +144,22 @@ SELECT after('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s", "
 	after('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s", "environment": [{"key": "DBT_ENV_SECRET_A", "value": "a"}]}', '{"type": "none"}') AS nothing;
 
 -- what can't be read isn't overwritten by halves, but by a whole, or another type
-SELECT stored - '{type}'::text[] AS stored, change, after(stored, stored || change, 'dbt_sources.another.jwks')
+SELECT stored - '{type}'::text[] AS stored, change, after(stored, stored || change, true)
 FROM (VALUES ('{"type": "github", "personal_access_token": "t"}'::jsonb, ARRAY['{"personal_access_token": "t2"}', '{"personal_access_token": null}', '{"personal_access_token": ""}',
 		'{"authorization_method": "installation_id", "installation_id": "1", "personal_access_token": ""}', '{"personal_access_token": "", "branch": 7}', '{"type": "none"}', '{"type": "svn"}', '{"type": "gitlab"}']),
 	('{"type": "github", "personal_access_token": "t", "environment": [{"key": "A", "value": "a"}]}', ARRAY['{"environment": []}', '{"environment": [{"key": "A", "value": "b"}]}',
 		'{"environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}', '{"environment": [{"key": "DBT_ENV_SECRET_A", "value": "s"}]}', '{"environment": [], "personal_access_token": ""}']),
 	('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s"}', ARRAY['{}', '{"ssh_key": null}', '{"type": "dbt"}']),
 	('{"type": "dbt_cloud_ide", "api_key": "k"}', ARRAY['{}', '{"webhook_hmac_secret": null}', '{"webhook_hmac_secret": "w"}'])) c (stored, changes), LATERAL (SELECT change::jsonb AS change FROM unnest(changes) change) s;
-SELECT after('{"type": "github", "personal_access_token": "t", "environment": [{"key": "A", "value": "a"}]}', '{"type": "github", "personal_access_token": "t"}', 'dbt_sources.another.jwks') AS environment_left_out,
-	after('{"type": "github", "personal_access_token": "t"}', '{"type": "github"}', 'dbt_sources.another.jwks') AS token_left_out;
+SELECT after('{"type": "github", "personal_access_token": "t", "environment": [{"key": "A", "value": "a"}]}', '{"type": "github", "personal_access_token": "t"}', true) AS environment_left_out,
+	after('{"type": "github", "personal_access_token": "t"}', '{"type": "github"}', true) AS token_left_out;
 SELECT create_project_dbt_source(:p, '{"name": "half", "dbtConnection": {"type": "dbt", "environment": []}}') ->> 'projectDbtSourceUuid' AS half \gset
-SET dbt_sources.keyring_file = 'dbt_sources.another.jwks';
+SET dbt_sources.keyring_file = :'another';
 SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "personal_access_token": "t", "repository": "r", "branch": "b", "project_sub_path": "/"}');
 SELECT status, body #>> '{error,name}' AS name FROM http_request('PATCH', format('/api/v1/projects/%s/dbt-sources/%s', :p, :'half'), '{"dbtConnection": {"type": "dbt"}}');
 \set VERBOSITY sqlstate
 SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt"}}');
-SET dbt_sources.keyring_file = 'dbt_sources.missing.jwks';
+SET dbt_sources.keyring_file = :'missing';
 SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt"}}');
 SELECT update_project_dbt_source(:p, :'half', '{"dbtConnection": {"type": "dbt", "environment": []}}');
 \set VERBOSITY default
@@ -222,7 +224,7 @@ CREATE FUNCTION from_base64url(t text) RETURNS bytea LANGUAGE sql AS $$ SELECT d
 CREATE FUNCTION seal(header text, plaintext text) RETURNS text LANGUAGE sql AS $$
 	SELECT header || '..' || base64url(iv) || '.' || base64url(ciphertext) || '.' ||
 		base64url(substr(hmac(header::bytea || iv || ciphertext || int8send(length(header) * 8), substr(key, 1, 32), 'sha512'), 1, 32))
-	FROM from_base64url(pg_read_file('dbt_sources.jwks')::jsonb #>> '{keys,0,k}') key, gen_random_bytes(16) iv,
+	FROM from_base64url(pg_read_file(current_setting('dbt_sources.keyring_file'))::jsonb #>> '{keys,0,k}') key, gen_random_bytes(16) iv,
 		encrypt_iv(convert_to(plaintext, 'UTF8'), substr(key, 33), iv, 'aes') ciphertext $$;
 CREATE FUNCTION header(envelope text) RETURNS text LANGUAGE sql AS $$ SELECT convert_from(from_base64url(split_part(envelope, '.', 1)), 'UTF8') $$;
 
