@@ -16,6 +16,7 @@
 #include "common/jsonapi.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
+#include "parser/analyze.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
@@ -58,6 +59,19 @@
 /* PostgreSQL 15 made the check for unknown settings into a reservation. */
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* PostgreSQL 18 shows which plan is running, if an extension identifies it. */
+#if PG_VERSION_NUM < 180000
+#define pgstat_get_my_plan_id() 0
+#define pgstat_report_plan_id(plan_id, force) ((void) (plan_id))
+#endif
+
+/* PostgreSQL 19 lets nobody change what it knows of a statement's constants. */
+#if PG_VERSION_NUM >= 190000
+typedef const JumbleState *JumbleStateArg;
+#else
+typedef JumbleState *JumbleStateArg;
 #endif
 
 /*

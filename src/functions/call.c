@@ -8,14 +8,14 @@
  */
 #include "postgres.h"
 
-#include "pgstat.h"
+#include "miscadmin.h"
 #include "tcop/tcopprot.h"
-#include "utils/backend_status.h"
 #include "utils/elog.h"
 #include "utils/lsyscache.h"
 
 #include "functions/call.h"
 #include "base/domain.h"
+#include "base/statement.h"
 #include "storage/tables.h"
 
 /*
@@ -36,10 +36,7 @@ CallSilently(FunctionCallInfo fcinfo, PGFunction function, const char *statement
 	Datum		result;
 
 	if (debug_query_string != NULL && debug_query_string != statement)
-	{
-		debug_query_string = statement;
-		pgstat_report_activity(STATE_RUNNING, statement);
-	}
+		ShowStatement(statement);
 	error_context_stack = NULL;
 	result = function(fcinfo);
 	error_context_stack = callers;

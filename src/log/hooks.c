@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hooks.c
- *		Masking secrets in what PostgreSQL says of statements before, or
+ *		Hiding connections in what PostgreSQL says of statements before, or
  *		without, calling us.
  *
  *-------------------------------------------------------------------------
@@ -9,159 +9,188 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "pgstat.h"
+#include "parser/analyze.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
-#include "utils/backend_status.h"
 #include "utils/elog.h"
 
+#include "base/compat.h"
+#include "base/domain.h"
+#include "base/statement.h"
 #include "log/hooks.h"
 #include "log/mask.h"
 
 static emit_log_hook_type previous_emit_log = NULL;
+static post_parse_analyze_hook_type previous_post_parse_analyze = NULL;
 static ProcessUtility_hook_type previous_process_utility = NULL;
 
-/* a masked copy of the statement that is running, for debug_query_string */
-static char *masked_statement = NULL;
-
-/* the last statement that there was nothing to mask in, by place and time */
-static const char *clean_statement = NULL;
-static TimestampTz clean_since;
+/* what is shown of the statement that is running, if not all of it */
+static char shown_statement[1024];
 
 /*
- * The log shows debug_query_string, which is also what will be parsed, so it
- * gets a masked copy instead.  This may happen in a critical section, where
- * palloc() isn't allowed; without memory the statement isn't shown.
+ * What the names in the client's statement tell.  It is looked at once, however
+ * many entries there are while it runs.
  */
-static void
-MaskStatement(ErrorData *edata)
+static int
+NamesInStatement(void)
 {
-	char	   *copy;
+	static const char *statement = NULL;
+	static TimestampTz since;
+	static int	names = 0;
 
-	if (debug_query_string == NULL || debug_query_string == masked_statement ||
-		(debug_query_string == clean_statement &&
-		 GetCurrentStatementStartTimestamp() == clean_since))
-		return;
-	if (!HasSecrets(debug_query_string))
+	if (debug_query_string == NULL)
+		return 0;
+	if (debug_query_string != shown_statement &&
+		(debug_query_string != statement || GetCurrentStatementStartTimestamp() != since))
 	{
-		clean_statement = debug_query_string;
-		clean_since = GetCurrentStatementStartTimestamp();
-		return;
+		statement = debug_query_string;
+		since = GetCurrentStatementStartTimestamp();
+		names = NamesIn(statement, strlen(statement));
 	}
-	copy = strdup(debug_query_string);
-	if (copy == NULL)
-	{
-		edata->hide_stmt = true;
-		return;
-	}
-	MaskSecrets(copy);
-	free(masked_statement);
-	masked_statement = copy;
-	debug_query_string = copy;
-	/* which shows it until the next one, even if it never gets as far as us */
-	pgstat_report_activity(STATE_RUNNING, copy);
+	return names;
 }
 
 /*
- * Where JSON can't be parsed, the error quotes it: the token in its detail, and
- * in the first line of its context an excerpt that may begin in the middle of
- * a secret, so that no name tells.
+ * The log shows debug_query_string, which is also what will be parsed, so what
+ * is to be read of it is copied, to where a critical section allows it, too.
  */
 static void
-MaskJsonExcerpt(ErrorData *edata)
+HideStatement(void)
 {
-	const char *file = edata->filename == NULL ? NULL : strrchr(edata->filename, '/');
-
-	file = file != NULL ? file + 1 : edata->filename;
-	if (file == NULL || strcmp(file, "jsonfuncs.c") != 0 ||
-		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+	if (debug_query_string == NULL || debug_query_string == shown_statement)
 		return;
-	if (edata->detail != NULL)
-	{
-		char	   *first = strchr(edata->detail, '"');
-		char	   *last = strrchr(edata->detail, '"');
+	strlcpy(shown_statement, debug_query_string, sizeof(shown_statement));
+	HideValues(shown_statement);
+	if (strcmp(shown_statement, debug_query_string) != 0)
+		ShowStatement(shown_statement);
+}
 
-		if (first != last)
-			memset(first + 1, '*', last - first - 1);
-		else
-			memset(edata->detail, '*', strlen(edata->detail));
-	}
-	if (edata->context != NULL)
-	{
-		Size		len = strcspn(edata->context, "\n");
-		char	   *colon = memchr(edata->context, ':', len);
-		char	   *excerpt = colon != NULL ? colon + 1 : edata->context;
-
-		memset(excerpt, '*', edata->context + len - excerpt);
-	}
+/*
+ * Whether a text may begin in the middle of a value, so that no quote precedes
+ * it: the excerpt of JSON that can't be parsed, whatever the language of the
+ * words before it; and what RAISE or the like was given to say.
+ */
+static bool
+MayBeginInValue(const ErrorData *edata, const char *text)
+{
+	if (text == edata->context)
+		return edata->filename != NULL && strstr(edata->filename, "jsonfuncs.c") != NULL;
+	return debug_query_string == shown_statement && edata->message_id != NULL &&
+		strcmp(edata->message_id, "%s") == 0;
 }
 
 /*
  * Every entry of the log passes here before it is written, and before it is
  * sent to the client.
+ *
+ * Our own entries hold no values, and name what is wrong with a connection.
  */
 static void
-MaskLogEntry(ErrorData *edata)
+SilenceLogEntry(ErrorData *edata)
 {
 	char	   *texts[] = {edata->message, edata->detail, edata->detail_log,
 		edata->hint, edata->context, edata->internalquery};
+	bool		ours = edata->domain != NULL && strcmp(edata->domain, TEXTDOMAIN) == 0;
+	int			ntexts = ours ? 0 : lengthof(texts);
+	int			names = NamesInStatement();
 
-	for (size_t i = 0; i < lengthof(texts); i++)
+	for (int i = 0; i < ntexts; i++)
 	{
 		if (texts[i] != NULL)
-			MaskSecrets(texts[i]);
+			names |= NamesIn(texts[i], strlen(texts[i]));
 	}
-	MaskJsonExcerpt(edata);
-	MaskStatement(edata);
+	if (MayHoldConnection(names))
+	{
+		HideStatement();
+		for (int i = 0; i < ntexts; i++)
+		{
+			if (texts[i] == NULL)
+				continue;
+			else if (MayBeginInValue(edata, texts[i]))
+				HideText(texts[i], 0);
+			else
+				HideValues(texts[i]);
+		}
+	}
 	if (previous_emit_log != NULL)
 		previous_emit_log(edata);
 }
 
 /*
- * Whether there are secrets in the one statement that is to be run, of all that
- * the text may have.
+ * The text without what may be a value, if there are names in the one statement
+ * that is there at that place, of all that it may have (see PlannedStmt); else
+ * the text itself.  What is hidden becomes blanks, so that positions stay right.
  */
-static bool
-StatementHasSecrets(const PlannedStmt *pstmt, const char *query_string)
+static const char *
+SilentText(const char *text, int location, int len)
 {
+	char	   *copy;
 	char	   *statement;
-	bool		found;
+	Size		readable;
 
-	if (pstmt->stmt_location < 0 || pstmt->stmt_len <= 0)
-		return HasSecrets(query_string);
-	statement = pnstrdup(query_string + pstmt->stmt_location, pstmt->stmt_len);
-	found = HasSecrets(statement);
-	pfree(statement);
-	return found;
+	location = Max(location, 0);
+	if (len <= 0)
+		len = strlen(text + location);
+	if (!MayHoldConnection(NamesIn(text + location, len)))
+		return text;
+	copy = palloc(location + len + 1);
+	memset(copy, ' ', location);
+	statement = copy + location;
+	memcpy(statement, text + location, len);
+	statement[len] = '\0';
+	HideValues(statement);
+	readable = strlen(statement);
+	memset(statement + readable, ' ', len - readable);
+	return copy;
+}
+
+/*
+ * As soon as a statement is parsed, pg_stat_activity shows no more of it than
+ * the log does: the server's own process takes it from there after a crash, and
+ * it may be cut before the name that would tell.
+ *
+ * From PostgreSQL 16 on it is here, too, that pg_stat_statements keeps the text
+ * of a utility command.
+ */
+static void
+SilenceAnalysis(ParseState *pstate, Query *query, JumbleStateArg jstate)
+{
+	const char *text = pstate->p_sourcetext;
+
+	if (MayHoldConnection(NamesInStatement()))
+		HideStatement();
+	if (previous_post_parse_analyze == NULL)
+		return;
+	if (query->utilityStmt != NULL && text != NULL)
+		pstate->p_sourcetext = SilentText(text, query->stmt_location, query->stmt_len);
+	previous_post_parse_analyze(pstate, query, jstate);
+	pstate->p_sourcetext = text;
 }
 
 /*
  * What pg_stat_statements keeps of a utility command is its text, as it is.
- * Nobody below here parses the text again, and positions in it stay right.
+ * Nobody below here parses the text again.
  */
 static void
-MaskUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
-			ProcessUtilityContext context, ParamListInfo params,
-			QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *qc)
+SilenceUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
+			   ProcessUtilityContext context, ParamListInfo params,
+			   QueryEnvironment *query_env, DestReceiver *dest, QueryCompletion *qc)
 {
 	ProcessUtility_hook_type next = previous_process_utility != NULL ?
 		previous_process_utility : standard_ProcessUtility;
 
-	if (StatementHasSecrets(pstmt, query_string))
-	{
-		char	   *copy = pstrdup(query_string);
-
-		MaskSecrets(copy);
-		query_string = copy;
-	}
-	next(pstmt, query_string, read_only_tree, context, params, query_env, dest, qc);
+	next(pstmt, SilentText(query_string, pstmt->stmt_location, pstmt->stmt_len),
+		 read_only_tree, context, params, query_env, dest, qc);
 }
 
 void
 InstallHooks(void)
 {
+	PrepareNames();
 	previous_emit_log = emit_log_hook;
-	emit_log_hook = MaskLogEntry;
+	emit_log_hook = SilenceLogEntry;
+	previous_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = SilenceAnalysis;
 	previous_process_utility = ProcessUtility_hook;
-	ProcessUtility_hook = MaskUtility;
+	ProcessUtility_hook = SilenceUtility;
 }

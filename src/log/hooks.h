@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * hooks.h
- *		Masking secrets in what PostgreSQL says of statements before, or
+ *		Hiding connections in what PostgreSQL says of statements before, or
  *		without, calling us.
  *
  *-------------------------------------------------------------------------

@@ -1,18 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * mask.c
- *		Finding secrets in a text that quotes a connection in whatever way.
+ *		Whether a text may hold a connection, and hiding its values.
  *
- * A log line is no JSON document: it has SQL around it, one layer of quoting
- * or more, an excerpt's end in the middle of a string.  So nothing is parsed
- * here.  The name of a secret field is looked for, however its letters are
- * escaped; after it come quotes, a colon or the like, and then the value, which
- * ends with the quote that it began with.  Where that is in doubt, too much is
- * masked rather than too little.
+ * A log line is no JSON document: it has SQL around it, one layer of quoting or
+ * more, an excerpt's end in the middle of a string.  So values aren't looked
+ * for.  If a name occurs that goes with connections, all is hidden that can be
+ * a value: everything behind the first quote, whoever's quote that is.
  *
- * This is called while an error is reported, so it allocates nothing and raises
- * nothing; what is masked keeps its length, and positions in the text stay
- * right.
+ * This is called while an error is reported, so it allocates nothing, raises
+ * nothing, and takes time in proportion to the text, whatever is in it.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,28 +19,112 @@
 #include <limits.h>
 
 #include "log/mask.h"
-#include "base/compat.h"
 #include "rules/variants.h"
 
-#define MASK '*'
+/* what a name tells of the text that it's in, besides the others in there */
+#define TELLS_CONNECTION 1
+#define TELLS_COMMON 2			/* of a connection to dbt Cloud, if that is it */
+#define TELLS_CLOUD 4
 
-/* notations for a character by its number, after one or more backslashes */
-static const struct
+/* so many have this one that it alone tells nothing */
+#define COMMON_FIELD "api_key"
+
+typedef struct Telltale
 {
-	const char *lead;
-	int			digits;
-	int			base;
-}			escapes[] = {
-	{"u", 4, 16},				/* JSON, E'' */
-	{"U", 8, 16},				/* E'' */
-	{"+", 6, 16},				/* U&'' */
-	{"", 4, 16},				/* U&'' */
-	{"x", 2, 16},				/* E'' */
-	{"", 3, 8},					/* E'' */
+	const char *name;			/* in lower case */
+	int			tells;
+	bool		value_follows;	/* even if no quote does */
+} Telltale;
+
+static const Telltale fixed_names[] = {
+	/* parts of the names of our functions */
+	{"project_dbt_source", TELLS_CONNECTION, false},
+	{"dbt_connection", TELLS_CONNECTION, false},
+	{"http_request", TELLS_CONNECTION, false},
+	{"postgrest_request", TELLS_CONNECTION, false},
+	{"enable_dbt_sources", TELLS_CONNECTION, false},
+	{"encryption_keys", TELLS_CONNECTION, false},
+	{"rotate_encryption_key", TELLS_CONNECTION, false},
+	{"remove_encryption_key", TELLS_CONNECTION, false},
+	/* of a body, besides its secrets */
+	{"dbtconnection", TELLS_CONNECTION, true},
+	{"dbt_env_secret", TELLS_CONNECTION, true},
+	{"dbt_cloud_ide", TELLS_CLOUD, false},
+	{"environment_id", TELLS_CLOUD, false},
+	/* debug_print_plan and the like: what a constant is, byte by byte */
+	{":constvalue", TELLS_CONNECTION, true},
+	/* what PostgreSQL puts before the beginning of a value, or its middle */
+	{"arameters:", 0, true},
+	{", line ", 0, true},
 };
 
+#define MAX_NAMES 24
+
+static Telltale names[MAX_NAMES];
+static int	nnames = 0;
+
+/*
+ * By the byte that is first, second or third: the names that have it there, a
+ * bit for each.  Most of a log is read by these only.
+ */
+#define LOOKAHEAD 3				/* no name is shorter */
+#define FIRST_ESCAPED (UINT32_C(1) << 31)	/* whichever name that begins */
+#define SECOND_ESCAPED (UINT32_C(1) << 30)
+
+static uint32 having[LOOKAHEAD][UCHAR_MAX + 1];
+
+static void
+AddName(const char *name, int tells, bool value_follows)
+{
+	if (nnames == MAX_NAMES)
+		elog(ERROR, "too many names");
+	for (int i = 0; i < LOOKAHEAD; i++)
+	{
+		having[i][(unsigned char) name[i]] |= UINT32_C(1) << nnames;
+		having[i][pg_ascii_toupper(name[i])] |= UINT32_C(1) << nnames;
+	}
+	having[0][(unsigned char) name[0]] |= SECOND_ESCAPED;
+	having[0][pg_ascii_toupper(name[0])] |= SECOND_ESCAPED;
+	names[nnames++] = (Telltale) {name, tells, value_follows};
+}
+
+/*
+ * To be called once, before all others.
+ */
+void
+PrepareNames(void)
+{
+	for (size_t i = 0; i < lengthof(fixed_names); i++)
+		AddName(fixed_names[i].name, fixed_names[i].tells, fixed_names[i].value_follows);
+	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	{
+		if (field->trait == TRAIT_SECRET)
+			AddName(field->name,
+					strcmp(field->name, COMMON_FIELD) == 0 ? TELLS_COMMON : TELLS_CONNECTION, true);
+	}
+
+	/* what stands for a letter may begin with a backslash, and go on anyhow */
+	having[0]['\\'] = FIRST_ESCAPED;
+	having[1]['\\'] = having[2]['\\'] = ~UINT32_C(0);
+	for (int c = 0; c <= UCHAR_MAX; c++)
+	{
+		having[1][c] |= FIRST_ESCAPED;
+		having[2][c] |= FIRST_ESCAPED | SECOND_ESCAPED;
+	}
+}
+
+/* where one is in a text */
+typedef struct Reader
+{
+	const char *s;
+	const char *end;
+	bool		hex;			/* in a bytea, as PostgreSQL writes it */
+} Reader;
+
+#define END_OF_TEXT (-1)
+
 static int
-DigitValue(char c, int base)
+DigitValue(int c, int base)
 {
 	int			value = c >= '0' && c <= '9' ? c - '0' :
 		c >= 'a' && c <= 'f' ? c - 'a' + 10 :
@@ -52,347 +133,196 @@ DigitValue(char c, int base)
 	return value < base ? value : -1;
 }
 
-/*
- * How many bytes at s stand for the character c; 0 if they stand for another.
- */
 static int
-SpelledLen(const char *s, char c)
+NextByte(Reader *r)
 {
-	const char *p = s;
-
-	if (*s == c)
-		return 1;
-	if (*s != '\\')
-		return 0;
-	while (*p == '\\')
-		p++;
-	for (size_t i = 0; i < lengthof(escapes); i++)
+	r->hex = r->hex && r->end - r->s >= 2 && DigitValue(r->s[0], 16) >= 0 && DigitValue(r->s[1], 16) >= 0;
+	if (r->hex)
 	{
-		const char *digit = p + strlen(escapes[i].lead);
-		const char *end = digit + escapes[i].digits;
-		int			value = 0;
-
-		if (strncmp(p, escapes[i].lead, strlen(escapes[i].lead)) != 0)
-			continue;
-		while (digit < end && DigitValue(*digit, escapes[i].base) >= 0 && value <= 0x7F)
-			value = value * escapes[i].base + DigitValue(*digit++, escapes[i].base);
-		if (digit == end && value == c)
-			return end - s;
+		r->s += 2;
+		return DigitValue(r->s[-2], 16) * 16 + DigitValue(r->s[-1], 16);
 	}
-	return *p == c ? p + 1 - s : 0;
+	return r->s < r->end ? (unsigned char) *r->s++ : END_OF_TEXT;
 }
 
+/* notations for a character by its number, after one or more backslashes */
+static const struct
+{
+	char		lead;
+	int			digits;
+	int			base;
+}			escapes[] = {
+	{'u', 4, 16},				/* JSON, E'' */
+	{'U', 8, 16},				/* E'' */
+	{'x', 2, 16},				/* E'', and the beginning of a bytea */
+	{'+', 6, 16},				/* U&'' */
+	{'\0', 4, 16},				/* U&'' */
+	{'\0', 3, 8},				/* E'', bytea */
+};
+
 /*
- * What follows the name, if that is what s begins with; else NULL.
+ * The next character, in whatever way it is escaped, and that again for each
+ * layer.
  */
-static char *
-SkipName(char *s, const char *name)
+static int
+NextChar(Reader *r, int layers)
+{
+	int			c;
+
+	if (layers == 0 || (!r->hex && r->s < r->end && *r->s != '\\'))
+		return NextByte(r);
+	c = NextChar(r, layers - 1);
+	if (c != '\\')
+		return c;
+	while (c == '\\')
+		c = NextChar(r, layers - 1);
+	for (size_t i = 0; i < lengthof(escapes); i++)
+	{
+		Reader		ahead = *r;
+		int			value = 0;
+		int			digits = 0;
+
+		if (escapes[i].lead != (c >= '0' && c <= '3' ? '\0' : c))
+			continue;
+		for (int digit = escapes[i].lead == '\0' ? c : NextChar(&ahead, layers - 1);
+			 DigitValue(digit, escapes[i].base) >= 0 && value <= UCHAR_MAX;
+			 digit = NextChar(&ahead, layers - 1))
+		{
+			value = value * escapes[i].base + DigitValue(digit, escapes[i].base);
+			if (++digits == escapes[i].digits)
+				break;
+		}
+		if (digits == escapes[i].digits && value <= UCHAR_MAX)
+		{
+			*r = ahead;
+			r->hex = r->hex || c == 'x';
+			return value;
+		}
+	}
+	return c;
+}
+
+/* JSON with such letters may be in a string of SQL, or in a bytea */
+#define LAYERS 2
+
+static bool
+SkipName(Reader *r, const char *name)
 {
 	for (; *name != '\0'; name++)
 	{
-		int			len = SpelledLen(s, *name);
+		int			c = NextChar(r, LAYERS);
 
-		if (len == 0)
-			return NULL;
-		s += len;
+		if (c == END_OF_TEXT || pg_ascii_tolower(c) != (unsigned char) *name)
+			return false;
 	}
-	return s;
+	return true;
 }
 
+/*
+ * Move on to what may be the beginning of a name; false if there's none.
+ */
 static bool
-IsWordChar(char c)
+SkipOthers(Reader *r)
 {
-	return isalnum((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
-}
+	const unsigned char *s = (const unsigned char *) r->s;
+	const unsigned char *end = (const unsigned char *) r->end;
 
-/*
- * White space, as it is or escaped.
- */
-static char *
-SkipSpace(char *s)
-{
-	for (;;)
-	{
-		char	   *p = s;
-
-		while (*p == '\\')
-			p++;
-		if (p > s && (*p == 'n' || *p == 't' || *p == 'r'))
-			s = p + 1;
-		else if (*s != '\0' && isspace((unsigned char) *s))
-			s++;
-		else
-			return s;
-	}
-}
-
-/*
- * From the end of a field's name to its value, or NULL if none follows.
- *
- * In JSON the name is quoted and a colon follows.  As an argument of an SQL
- * function, and at the end of a path, it is in single quotes and a comma
- * follows.  Otherwise there is an equals sign.
- */
-static char *
-SkipToValue(char *s)
-{
-	bool		in_quotes = false;
-	bool		in_single_quotes = false;
-
-	if (IsWordChar(*s))
-		return NULL;
-	for (;;)
-	{
-		s = SkipSpace(s);
-		switch (*s)
-		{
-			case '\'':
-				in_single_quotes = true;
-				pg_fallthrough;
-			case '"':
-				in_quotes = true;
-				pg_fallthrough;
-			case '\\':
-			case '}':
-			case ']':
-			case ')':
-				s++;
-				break;
-			case ':':
-				if (s[1] != ':')
-					return in_quotes ? SkipSpace(s + 1) : NULL;
-				/* a cast */
-				for (s += 2; IsWordChar(*s) || *s == '.' || *s == '"'; s++)
-					;
-				break;
-			case ',':
-				return in_single_quotes ? SkipSpace(s + 1) : NULL;
-			case '=':
-				return SkipSpace(s + (s[1] == '>' ? 2 : 1));
-			default:
-				return NULL;
-		}
-	}
-}
-
-static int
-RunLen(const char *s, char c)
-{
-	int			len = 0;
-
-	while (s[len] == c)
-		len++;
-	return len;
-}
-
-/*
- * The end of a value that a double quote began after some backslashes.  Inside
- * it a quote has more of them.
- */
-static char *
-EndOfDoubleQuoted(char *s, int backslashes)
-{
-	int			run = 0;
-
-	for (; *s != '\0'; s++)
-	{
-		if (*s == '"' && run <= backslashes)
-			return s - run;
-		run = *s == '\\' ? run + 1 : 0;
-	}
-	return s;
-}
-
-/*
- * The end of a value that some single quotes began.  Inside it a quote is
- * doubled, or has a backslash.
- */
-static char *
-EndOfSingleQuoted(char *s, int quotes)
-{
-	while (*s != '\0')
-	{
-		int			run = RunLen(s, '\'');
-
-		if (run > 0 && s[-1] != '\\' && run % (2 * quotes) >= quotes)
-			return s;
-		s += Max(run, 1);
-	}
-	return s;
-}
-
-/*
- * The end of a value that $tag$ began, which is opening_len bytes long.
- */
-static char *
-EndOfDollarQuoted(char *s, const char *opening, int opening_len)
-{
-	while (*s != '\0' && strncmp(s, opening, opening_len) != 0)
+	while (!r->hex && end - s >= LOOKAHEAD &&
+		   (having[0][s[0]] & having[1][s[1]] & having[2][s[2]]) == 0)
 		s++;
-	return s;
+	r->s = (const char *) s;
+	return end - s >= LOOKAHEAD;
 }
 
 /*
- * Where the value at *s ends; *s moves behind the quote that it begins with.
+ * What the names tell together, and where the first of the values begins that
+ * may follow one (else *value stays).
  */
-static char *
-FindValueEnd(char **s)
+static int
+ScanText(const char *text, const char *end, const char **value)
 {
-	char	   *p = *s;
+	Reader		r = {text, end, false};
+	int			tells = 0;
 
-	/* up to a quote, if there is one: E'', to_jsonb('' and the like */
-	for (; *p != '\0'; p++)
+	while (SkipOthers(&r))
 	{
-		int			backslashes = RunLen(p, '\\');
-		char	   *tag_end;
+		int			first = NextChar(&r, LAYERS);
+		Reader		behind = r;
+		int			second = first == END_OF_TEXT || having[0][first] == 0 ? END_OF_TEXT :
+			NextChar(&behind, LAYERS);
 
-		if (p[backslashes] == '"')
+		for (int i = 0; i < nnames && second != END_OF_TEXT; i++)
 		{
-			*s = p + backslashes + 1;
-			return EndOfDoubleQuoted(*s, backslashes);
-		}
-		switch (*p)
-		{
-			case '\'':
-				*s = p + RunLen(p, '\'');
-				return EndOfSingleQuoted(*s, *s - p);
-			case '$':
-				for (tag_end = p + 1; IsWordChar(*tag_end); tag_end++)
-					;
-				if (*tag_end != '$')
-					break;
-				*s = tag_end + 1;
-				return EndOfDollarQuoted(*s, p, *s - p);
-			case '{':
-			case '[':
-				/* not what the field should be: all that follows may be it */
-				return p + strlen(p);
-			case ',':
-			case '}':
-			case ']':
-			case ')':
-			case ';':
-			case '&':
-				return p;
-			default:
-				if (isspace((unsigned char) *p))
-					return p;
-		}
-	}
-	return p;
-}
+			Reader		ahead = behind;
 
-/*
- * Look for the value of a field; masks it if there is one and masking is asked
- * for.  Returns where to go on, or NULL if s doesn't begin with such a field.
- */
-static char *
-MaskField(char *s, const char *name, bool mask, bool *found)
-{
-	char	   *value = SkipName(s, name);
-	char	   *end;
-
-	if (value != NULL)
-		value = SkipToValue(value);
-	if (value == NULL)
-		return NULL;
-	end = FindValueEnd(&value);
-	*found = *found || end > value;
-	if (mask)
-		memset(value, MASK, end - value);
-	return end;
-}
-
-/*
- * The values of environment variables are masked if one of them is a secret:
- * its name may come before or after its value.
- */
-static bool
-ScanEnvironment(char *text, bool mask)
-{
-	bool		found = false;
-
-	for (char *s = text; *s != '\0'; s++)
-	{
-		char	   *end;
-
-		if (*s != 'v' && *s != '\\')
-			continue;
-		end = MaskField(s, "value", mask, &found);
-		if (end != NULL)
-			s = Max(end - 1, s);
-	}
-	return found;
-}
-
-/*
- * The characters that what is looked for can begin with.  Most of a log is
- * lines without secrets, and of these little more is read than this tells.
- */
-static const bool *
-Beginnings(void)
-{
-	static bool beginnings[UCHAR_MAX + 1];
-
-	if (!beginnings['\\'])
-	{
-		beginnings['\\'] = true;
-		beginnings[(unsigned char) SECRET_VARIABLE_PREFIX[0]] = true;
-		for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
-		{
-			if (field->trait == TRAIT_SECRET)
-				beginnings[(unsigned char) field->name[0]] = true;
-		}
-	}
-	return beginnings;
-}
-
-static bool
-ScanText(char *text, bool mask)
-{
-	const bool *beginnings = Beginnings();
-	bool		found = false;
-	bool		environment = false;
-
-	for (char *s = text; *s != '\0'; s++)
-	{
-		if (!beginnings[(unsigned char) *s])
-			continue;
-		if (*s == '\\' || *s == SECRET_VARIABLE_PREFIX[0])
-			environment = environment || SkipName(s, SECRET_VARIABLE_PREFIX) != NULL;
-		for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
-		{
-			char	   *end;
-
-			if (field->trait != TRAIT_SECRET || (*s != '\\' && *s != field->name[0]))
+			if ((having[0][first] & having[1][second] & UINT32_C(1) << i) == 0 ||
+				!SkipName(&ahead, names[i].name + 2))
 				continue;
-			end = MaskField(s, field->name, mask, &found);
-			if (end != NULL)
-			{
-				s = Max(end - 1, s);
-				break;
-			}
+			tells |= names[i].tells;
+			if (names[i].value_follows && *value == NULL)
+				*value = ahead.s;
 		}
 	}
-	if (environment && ScanEnvironment(text, mask))
-		found = true;
-	return found;
+	return tells;
 }
 
 /*
- * Whether there is what MaskSecrets() would mask.
+ * What the names in a text tell; those of several texts are to be joined by |.
+ */
+int
+NamesIn(const char *text, Size len)
+{
+	const char *value = NULL;
+
+	return ScanText(text, text + len, &value);
+}
+
+/*
+ * Whether texts with these names in them may hold a connection.
  */
 bool
-HasSecrets(const char *text)
+MayHoldConnection(int tells)
 {
-	return ScanText(unconstify(char *, text), false);
+	return (tells & TELLS_CONNECTION) != 0 ||
+		((tells & TELLS_COMMON) != 0 && (tells & TELLS_CLOUD) != 0);
 }
 
 /*
- * Overwrite the values of secret fields, in place.
+ * Where a value may begin: with a quote of SQL or JSON, or of another language
+ * (any byte that isn't ASCII), with the brace of an array or object, with the
+ * parenthesis of a row (but not that of a function), with a bytea's backslash.
+ */
+static Size
+ReadableLen(const char *text)
+{
+	const char *end = text;
+	const char *value = NULL;
+
+	while (*end != '\0' && strchr("'\"$\\{", *end) == NULL && !IS_HIGHBIT_SET(*end) &&
+		   !(*end == '(' && (end == text || (!isalnum((unsigned char) end[-1]) && end[-1] != '_'))))
+		end++;
+	(void) ScanText(text, end, &value);
+	return (value != NULL ? value : end) - text;
+}
+
+/*
+ * Cut off what comes after so many bytes, and leave a mark if that is something.
  */
 void
-MaskSecrets(char *text)
+HideText(char *text, Size readable)
 {
-	(void) ScanText(text, true);
+	if (text[readable] != '\0')
+	{
+		text[readable] = '*';
+		text[readable + 1] = '\0';
+	}
+}
+
+/*
+ * Cut off everything that may be a value.
+ */
+void
+HideValues(char *text)
+{
+	HideText(text, ReadableLen(text));
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * mask.h
- *		Finding secrets in a text that quotes a connection in whatever way.
+ *		Whether a text may hold a connection, and hiding its values.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,7 +10,10 @@
 
 #include "postgres.h"
 
-extern bool HasSecrets(const char *text);
-extern void MaskSecrets(char *text);
+extern void PrepareNames(void);
+extern int	NamesIn(const char *text, Size len);
+extern bool MayHoldConnection(int names);
+extern void HideText(char *text, Size readable);
+extern void HideValues(char *text);
 
 #endif							/* DBT_SOURCES_MASK_H */

@@ -1,4 +1,4 @@
-# Secrets are found in a text however a connection is quoted in it.
+# What the log shows of an entry, by the names that are in its texts.
 use strict;
 use warnings;
 
@@ -7,77 +7,109 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $top = getcwd();
-my $module = $ENV{TEST_UNITS} // "$top/test/modules/test_units/test_units.so";
+my $module = $ENV{TEST_UNITS} // getcwd() . '/test/modules/test_units/test_units.so';
 my $node = PostgreSQL::Test::Cluster->new('mask');
 $node->init;
 $node->start;
-$node->safe_psql('postgres', "CREATE FUNCTION mask(text) RETURNS text
-	AS '$module', 'test_mask' LANGUAGE C STRICT");
+$node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
+	CREATE FUNCTION silence(VARIADIC text[]) RETURNS text[] AS '$module', 'test_silence' LANGUAGE C");
 
-sub mask
+sub literal
 {
 	my ($text) = @_;
-	return $node->safe_psql('postgres', "SELECT mask(convert_from('\\x" . unpack('H*', $text) . "', 'UTF8'))");
+	return "convert_from('\\x" . unpack('H*', $text) . "', 'UTF8')";
 }
 
-# what is masked, and what is not, to the letter
-my @cases = (
-	['JSON', '{"personal_access_token": "sesame", "branch": "b"}', '{"personal_access_token": "******", "branch": "b"}'],
-	['all fields', '{"api_key":"sesame","webhook_hmac_secret":"sesame"}', '{"api_key":"******","webhook_hmac_secret":"******"}'],
-	['pretty-printed', qq({\n\t"api_key"\n\t:\n\t"sesame"\n}), qq({\n\t"api_key"\n\t:\n\t"******"\n})],
-	['a quote in the value', '{"api_key": "ses\"ame", "b": 1}', '{"api_key": "********", "b": 1}'],
-	['the value cut off', 'parameters: $1 = \'{"api_key": "sesa...', 'parameters: $1 = \'{"api_key": "*******'],
-	['a quote doubled', q(SELECT f('{"api_key": "se''same"}')), q(SELECT f('{"api_key": "********"}'))],
-	["E''", q(SELECT f(E'{\"api_key\": \"sesame\", \"b\": 1}')), q(SELECT f(E'{\"api_key\": \"******\", \"b\": 1}'))],
-	["E'' with escaped space", q(E'{\"api_key\"\n:\t\"sesame\"}'), q(E'{\"api_key\"\n:\t\"******\"}')],
-	["E'' with a quote", q(E'{\"api_key\": \"ses\\\\\"ame\", \"b\": 1}'), q(E'{\"api_key\": \"**********\", \"b\": 1}')],
-	['JSON in JSON', '"{\"api_key\": \"sesame\"}"', '"{\"api_key\": \"******\"}"'],
-	['\u in the name', '{"\u0070ersonal_access_token": "sesame"}', '{"\u0070ersonal_access_token": "******"}'],
-	['\u all over', '{"\u0061\u0070\u0069\u005f\u006B\u0065\u0079": "sesame"}', '{"\u0061\u0070\u0069\u005f\u006B\u0065\u0079": "******"}'],
-	["\\u in E''", q(E'{"\\\\u0061pi_key": "sesame"}'), q(E'{"\\\\u0061pi_key": "******"}')],
-	["\\x in E''", q(E'{"\x61pi_key": "sesame"}'), q(E'{"\x61pi_key": "******"}')],
-	["octal in E''", q(E'{"\160ersonal_access_token": "sesame"}'), q(E'{"\160ersonal_access_token": "******"}')],
-	["U&''", q(U&'{"\0061pi_key": "sesame"}'), q(U&'{"\0061pi_key": "******"}')],
-	['dollar quotes', '$x${"api_key": "sesame"}$x$', '$x${"api_key": "******"}$x$'],
-	['a function\'s arguments', q(jsonb_build_object('api_key', 'sesame', 'b', 'c')), q(jsonb_build_object('api_key', '******', 'b', 'c'))],
-	['the same, quoted once more', q('SELECT f(''api_key'', ''ses''''ame'', ''b'')'), q('SELECT f(''api_key'', ''**********'', ''b'')')],
-	['the same with casts', q(f('api_key'::text, E'ses\'ame'::text, 'b')), q(f('api_key'::text, E'********'::text, 'b'))],
-	['the same with a dollar-quoted value', q(f('api_key', $a$ses ame$a$, 'b')), q(f('api_key', $a$*******$a$, 'b'))],
-	['a path', q(jsonb_set(b, '{dbtConnection,api_key}', '"sesame"')), q(jsonb_set(b, '{dbtConnection,api_key}', '********'))],
-	['a path and a function', q(jsonb_set(b, '{api_key}', to_jsonb('ses ame'::text))), q(jsonb_set(b, '{api_key}', to_jsonb('*******'::text)))],
-	['a comparison', q(WHERE c ->> 'api_key' = 'sesame'), q(WHERE c ->> 'api_key' = '******')],
-	['a named argument', q(f(api_key => 'sesame')), q(f(api_key => '******'))],
-	['a concatenation', q('{"api_key": "' || 'sesame' || '"}'), q('{"api_key": "******************"}')],
-	['no string', '{"api_key": sesame}', '{"api_key": ******}'],
-	['an object', '{"api_key": {"a": "sesame"}}', '{"api_key": ****************'],
-	['a form', 'api_key=sesame&b=c', 'api_key=******&b=c'],
-	['an environment', '[{"key": "DBT_ENV_SECRET_A", "value": "sesame"}, {"value": "sesame", "key": "B"}]',
-		'[{"key": "DBT_ENV_SECRET_A", "value": "******"}, {"value": "******", "key": "B"}]'],
-	['an environment, escaped', '[{"key": "\u0044BT_ENV_SECRET", "\u0076alue": "sesame"}]', '[{"key": "\u0044BT_ENV_SECRET", "\u0076alue": "******"}]'],
-	['an environment without secrets', '[{"key": "A", "value": "open"}]', '[{"key": "A", "value": "open"}]'],
-	['the name of a field as a value', '{"authorization_method": "personal_access_token", "branch": "b"}',
-		'{"authorization_method": "personal_access_token", "branch": "b"}'],
-	['a problem of ours', "dbtConnection.personal_access_token: is required\ndbtConnection.api_key: must be a string",
-		"dbtConnection.personal_access_token: is required\ndbtConnection.api_key: must be a string"],
-	['a column', 'column "api_key" does not exist', 'column "api_key" does not exist'],
-	['columns', 'INSERT INTO t (api_key, b) VALUES ($1, $2)', 'INSERT INTO t (api_key, b) VALUES ($1, $2)'],
-	['another name', '{"my_api_keys": "open"}', '{"my_api_keys": "open"}'],
-	['letters of more bytes', "{\"api_key\": \"s\xc3\xa9same\xe2\x82\xac\"}", '{"api_key": "**********"}'],
-	['an ordinary line', 'checkpoint complete: wrote 3 buffers \ (0.0%)', 'checkpoint complete: wrote 3 buffers \ (0.0%)'],
-	['a name at the end', 'personal_access_token', 'personal_access_token'],
-	['a backslash at the end', '{"api_key\\', '{"api_key\\'],
-	['a colon at the end', '{"api_key":', '{"api_key":'],
-	['a quote at the end', '{"api_key":"', '{"api_key":"']);
-is(mask($_->[1]), $_->[2], $_->[0]) for @cases;
+# the texts of one entry, as the log shows them
+sub silence
+{
+	my $sql = join ', ', map { literal($_) } @_;
+	my $shown = $node->safe_psql('postgres', "SELECT string_agg(t, E'\\x01' ORDER BY n) FROM unnest(silence($sql)) WITH ORDINALITY u(t, n)");
+	return split /\x01/, $shown, -1;
+}
 
-# whatever is cut out of a line, none of it reads beyond the end
-for my $case (@cases)
+# what is hidden, and what is not, to the letter
+my @cases = (
+	['JSON', '{"personal_access_token": "sesame", "branch": "b"}', '*'],
+	['a statement', q(SELECT update_project_dbt_source('5d8f', '9a11', '{"name": "sesame"}')), 'SELECT update_project_dbt_source(*'],
+	['in capitals', q(SELECT UPDATE_PROJECT_DBT_SOURCE('sesame')), 'SELECT UPDATE_PROJECT_DBT_SOURCE(*'],
+	['dollar quotes', 'DO $$ BEGIN PERFORM create_project_dbt_source(sesame); END $$', 'DO *'],
+	['parameters of a statement', 'SELECT http_request($1, $2)', 'SELECT http_request(*'],
+	['parameters', 'set_project_dbt_connection, parameters: sesame', 'set_project_dbt_connection, parameters:*'],
+	['Parameters', 'set_project_dbt_connection, Parameters: sesame', 'set_project_dbt_connection, Parameters:*'],
+	['an excerpt', 'dbtConnection is in JSON data, line 1: sesame ]', 'dbtConnection*'],
+	['an excerpt, by itself', 'postgrest_request: JSON data, line 1: ...sesame ]', 'postgrest_request: JSON data, line *'],
+	['a line of COPY', 'COPY dbt_connection, line 2: sesame', 'COPY dbt_connection, line *'],
+	['pgaudit', 'AUDIT: SESSION,1,1,READ,SELECT,,,"SELECT f(\'{""personal_access_token"": ""sesame""}\')",<none>', 'AUDIT: SESSION,1,1,READ,SELECT,,,*'],
+	['a record', 'row (1,sesame,DBT_ENV_SECRET_A)', 'row *'],
+	['an array', '{sesame,personal_access_token}', '*'],
+	['an array, of more', 'got {webhook_hmac_secret,sesame}', 'got *'],
+	['a failing row', 'Failing row contains (sesame, project_dbt_connection).', 'Failing row contains *'],
+	['a key', 'Key (personal_access_token)=(sesame) already exists.', 'Key *'],
+	['a form', 'personal_access_token=sesame', 'personal_access_token*'],
+	['a word', 'SET app.personal_access_token TO sesame', 'SET app.personal_access_token*'],
+	['a variable', 'DBT_ENV_SECRET_A=sesame', 'DBT_ENV_SECRET*'],
+	['bytea', '\x7b22706572736f6e616c5f6163636573735f746f6b656e223a2273657361', '*'],
+	['bytea, in capitals', 'body: \x5B7B226B6579223A224442545F454E565F534543524554', 'body: *'],
+	['bytea in an array', 'got {"\\\\\\\\x7b22646274436f6e6e656374696f6e22"}', 'got *'],
+	['bytea, cut within a byte', 'body \x226462745f636f6e6e656374696f6e2', 'body *'],
+	['bytea as escapes', 'body {\\042personal_access_token', 'body *'],
+	['\u in the name', 'f {"\u0070ersonal_access_token": "sesame"}', 'f *'],
+	['\u, quoted again and again', 'f {"\\\\\\\\u0070ersonal\\\\\\\\u005faccess_token": "sesame"}', 'f *'],
+	['\u all over', 'f \u0064\u0062\u0074\u005F\u0065\u006e\u0076\u005f\u0073\u0065\u0063\u0072\u0065\u0074', 'f *'],
+	['\U', 'f \U00000070ersonal_access_token', 'f *'],
+	['\x', 'f \x70ersonal_access\x5ftok\x65n', 'f *'],
+	['\u in a bytea', 'f \x5c7530303634\x62745f636f6e6e656374696f6e', 'f *'],
+	["E'' of \\u", 'f \x5c\x75\x30\x30\x36\x34bt_connection', 'f *'],
+	['octal', 'f \160ersonal\137access_token', 'f *'],
+	["E'' of \\u in octal", 'f \134\165\060\060\066\064bt_connection', 'f *'],
+	['a newline before a name', 'f \u000adbt_connection', 'f *'],
+	["U&''", 'f \0070ersonal\+00005faccess_token', 'f *'],
+	['a backslash before a name', '\dbt_env_secret', '*'],
+	['another language', "Token \xc2\xbbsesame\xc2\xab, dbtConnection", 'Token *'],
+	['a plan', '{CONST :consttype 25 :constvalue 10 [ 40 0 0 0 115 101 115 97 109 101 ]}', '*'],
+	['a plan, by itself', ':constvalue 10 [ 115 101 115 97 109 101 ]', ':constvalue*'],
+	['a common name', '{"api_key": "open"}', '{"api_key": "open"}'],
+	['a common name in company', '{"api_key": "sesame", "environment_id": "1"}', '*'],
+	['a common name in company, the other one', '{"type": "dbt_cloud_ide", "api_key": "sesame"}', '*'],
+	['no company', '{"environment_id": "open", "type": "dbt_cloud_ide"}', '{"environment_id": "open", "type": "dbt_cloud_ide"}'],
+	['a problem of ours', 'dbtConnection.personal_access_token: is required', 'dbtConnection*'],
+	['another name', '{"access_token": "open"}', '{"access_token": "open"}'],
+	['a name in pieces', 'personal_"access_token', 'personal_"access_token'],
+	['half a name', '{"personal_access_toke', '{"personal_access_toke'],
+	['an ordinary line', 'checkpoint complete: wrote 3 buffers \ (0.0%); \x7b22 \u0070', 'checkpoint complete: wrote 3 buffers \ (0.0%); \x7b22 \u0070'],
+	['a name at the end', 'personal_access_token', 'personal_access_token'],
+	['a quote at the end', 'http_request "', 'http_request *']);
+is((silence($_->[1]))[0], $_->[2], $_->[0]) for @cases;
+
+# the texts of an entry have one fate
+is_deeply([ silence('relation "t" does not exist', 'SELECT update_project_dbt_source(t) FROM t') ],
+	[ 'relation *', 'SELECT update_project_dbt_source(t) FROM t' ], 'the statement has the name');
+is_deeply([ silence('api_key "sesame"', '{sesame}', 'dbt_cloud_ide') ], [ 'api_key*', '*', 'dbt_cloud_ide' ], 'one has the name, one the company');
+is_deeply([ silence('relation "t" does not exist', "SELECT 'open'") ], [ 'relation "t" does not exist', "SELECT 'open'" ], 'none has a name');
+
+# wherever a text is cut off: nothing beyond its end is read, nothing before it shown
+for my $case (grep { $_->[2] ne $_->[1] } @cases)
 {
 	my ($name, $text) = @$case;
-	my $sql = join ";\n", map { "SELECT mask(convert_from('\\x" . unpack('H*', substr($text, 0, $_)) . "', 'UTF8')) ~ 'sesame'" }
+	my $sql = join ";\n", map { 'SELECT silence(' . literal(substr($text, 0, $_)) . ", 'http_request')" }
 	  grep { substr($text, 0, $_) !~ /[\xc2-\xf4][\x80-\xbf]*$/ } 1 .. length $text;
-	unlike($node->safe_psql('postgres', $sql), qr/t/, "$name, cut off anywhere");
+	unlike($node->safe_psql('postgres', $sql), qr/ses|736573|115 101/, "$name, cut off anywhere");
+}
+
+# every function is a name, however it is written
+my $functions = $node->safe_psql('postgres', "SELECT p.proname, (silence(p.proname || ' ''sesame'''))[1], (silence(encode(p.proname::bytea, 'hex'), '\\x' || encode(p.proname::bytea, 'hex')))[2]
+	FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+	JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid WHERE e.extname = 'dbt_sources' AND d.deptype = 'e'");
+like($functions, qr/^update_project_dbt_source\|/m, 'functions are found');
+is($functions =~ s/^(\w+)\|\g1 \*\|\*$//mgr =~ s/\n//gr, '', 'and each is a name');
+
+# what would take an hour if it weren't linear
+for my $byte ("\\", "'", '"', '$', '{', '(', 'p', '\\x', '\\\\u0070', 'personal_access_toke', '\x70', "dbt_\\", '\x7', 'environment_id ', '\u005', "api_key'::")
+{
+	my $length = 16 * 1024 * 1024;
+	is($node->safe_psql('postgres', "SELECT length(t), t = (silence(t))[1], (silence(t, 'http_request'))[1] ~ '^.{0,30}\$'
+		FROM (SELECT repeat(" . literal($byte) . ", $length / length(" . literal($byte) . "))) s(t)") =~ s/^\d+\|//r, $byte =~ /^p$|^per|^env/ ? 't|f' : 't|t', "$length bytes of $byte");
 }
 
 $node->stop;

@@ -158,6 +158,8 @@ sub send_in_every_way
 	my $waiting = IPC::Run::start [ @psql[0 .. $#psql - 2], '-c', 'SELECT ' . update($a, body('a', $ok)) ], '>&', \$out;
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'") or die;
 	sends('pg_stat_activity, while it waits', "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'", qr/update_project_dbt_source/);
+	is(run_sql("SELECT count(*) FROM pg_stat_activity JOIN pg_stat_statements s ON queryid = query_id
+		WHERE wait_event_type = 'Lock' AND s.query = 'SELECT update_project_dbt_source(\$1, \$2, \$3)'"), "1\n", 'it is known by the id of the statement that called it');
 	sends('a cancel', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", qr/t/);
 	$waiting->finish;
 	$seen .= $out;
@@ -219,6 +221,9 @@ sub send_in_ways_that_are_not_ours
 	sends('jsonb_build_object', "SELECT $call jsonb_build_object('dbtConnection', jsonb_build_object('type', 'gitlab', 'personal_access_token',
 		'sesame', 'repository', 'r', 'branch', 'b', 'project_sub_path', '/'))) ->> 'name'", qr/^a$/m);
 	sends('jsonb_set', "SELECT $call jsonb_set('$json', '{dbtConnection,personal_access_token}', '\"sesame\"')) ->> 'name'", qr/^a$/m);
+	sends('json_object', "SELECT $call jsonb_build_object('dbtConnection', json_object('{type,none,personal_access_token,sesame}'))) ->> 'name'", qr/^a$/m);
+	sends('a comment between', "SELECT $call '{\"dbtConnection\": {\"type\": \"none\", \"personal_access_token\":' /* of \" */\n '\"sesame\"}}') ->> 'name'", qr/^a$|42601/m);
+	sends('an alias', "SELECT $call jsonb_build_object('dbtConnection', to_jsonb(c))) ->> 'name' FROM (SELECT 'none' AS type, 'sesame' AS personal_access_token) c", qr/^a$/m);
 	sends('pg_stat_activity, after an error', "SELECT $call '{\"personal_access_token\": \"sesame\", ]');\n\\! psql -XAtq -d '" .
 		  $node->connstr('postgres') . "' -c \"SELECT query FROM pg_stat_activity WHERE query LIKE '%personal_access_token%' AND pid <> pg_backend_pid()\"\n", qr/22P02/);
 }
@@ -278,9 +283,10 @@ forget();
 send_in_every_way('');
 send_in_ways_that_are_not_ours();
 $log = is_silent('preloaded, with everything logged');
-like($log, qr/statement: SELECT update_project_dbt_source\('$project'.*"personal_access_token": "\*{12}"/, 'the rest of the statement is there');
-like($log, qr/DETAIL:  [Pp]arameters: \$1 = '\{.*"personal_access_token": "\*{12}"/s, 'and of parameters');
-like($log, qr/Query Text: .*\*\*\*/, 'and of plans');
+like($log, qr/statement: SELECT update_project_dbt_source\(\*$/m, 'the name of the function is there');
+like($log, qr/execute .*: SELECT update_project_dbt_source\(\*\n.*DETAIL:  [Pp]arameters:\*$/m, 'and that there were parameters');
+like($log, qr/duration: .* plan:\n\s*Query Text: SELECT update_project_dbt_source\(\*$/m, 'and how long a plan took');
+like($log, qr/ERROR:  22023: invalid dbt source\n.*DETAIL:  dbtConnection.branch: must be a string\n/, 'what is ours is there as it is');
 unlike($log, qr/temporary file:/, 'nothing went to a temporary file');
 
 # 3. preloaded for the whole server

@@ -2,14 +2,18 @@
  *
  * test_units.c
  *		Parts of the extension by themselves: A256CBC-HS512 with a given key and
- *		IV, for published test vectors; the masking of a text; and for the
- *		benchmark, how long an envelope takes.
+ *		IV, for published test vectors; the hiding of values in texts; and for
+ *		the benchmark, how long an envelope takes.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include <sys/resource.h>
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 
 #include "vault/aead.c"
 #include "vault/base64url.c"
@@ -25,8 +29,10 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(test_aead_encrypt);
 PG_FUNCTION_INFO_V1(test_aead_decrypt);
-PG_FUNCTION_INFO_V1(test_mask);
+PG_FUNCTION_INFO_V1(test_silence);
 PG_FUNCTION_INFO_V1(test_envelope_cpu);
+
+static bool names_are_prepared = false;
 
 /*
  * test_aead_encrypt(key, iv, aad, plaintext bytea) returns bytea
@@ -72,20 +78,32 @@ test_aead_decrypt(PG_FUNCTION_ARGS)
 }
 
 /*
- * test_mask(text) returns text
+ * test_silence(VARIADIC texts text[]) returns text[]
  *
- * The text as the log shows it.
+ * The texts of one log entry as the log shows them.
  */
 Datum
-test_mask(PG_FUNCTION_ARGS)
+test_silence(PG_FUNCTION_ARGS)
 {
-	char	   *masked = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	bool		found = HasSecrets(masked);
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	Datum	   *texts;
+	int			ntexts;
+	int			names = 0;
 
-	MaskSecrets(masked);
-	if (found != (strcmp(masked, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0))
-		elog(ERROR, "HasSecrets() and MaskSecrets() disagree");
-	PG_RETURN_TEXT_P(cstring_to_text(masked));
+	if (!names_are_prepared)
+		PrepareNames();
+	names_are_prepared = true;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &ntexts);
+	for (int i = 0; i < ntexts; i++)
+		names |= NamesIn(VARDATA_ANY(DatumGetTextPP(texts[i])), VARSIZE_ANY_EXHDR(DatumGetTextPP(texts[i])));
+	for (int i = 0; i < ntexts && MayHoldConnection(names); i++)
+	{
+		char	   *shown = TextDatumGetCString(texts[i]);
+
+		HideValues(shown);
+		texts[i] = CStringGetTextDatum(shown);
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(texts, ntexts, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*
