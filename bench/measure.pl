@@ -47,7 +47,7 @@ sub pgbench
 	close $fh;
 	my @variables = map { "-D '$_=$options{variables}{$_}'" } sort keys %{ $options{variables} // {} };
 	my $user = $options{user} ? "-U $options{user}" : '';
-	my $command = "PGOPTIONS='-c synchronous_commit=off' pgbench -n -M prepared -c 1 $user " . ($options{seconds} ? "-T $options{seconds}" : "-t $options{transactions}") . " @variables -f $file 2>&1";
+	my $command = "PGOPTIONS='-c synchronous_commit=off @{[ $options{settings} // '' ]}' pgbench -n -M prepared -c 1 $user " . ($options{seconds} ? "-T $options{seconds}" : "-t $options{transactions}") . " @variables -f $file 2>&1";
 	return sub {
 		my $out = `$command`;
 		my ($latency) = $out =~ /latency average = ([\d.]+) ms/ or die $out;
@@ -152,6 +152,18 @@ if (wanted('patch'))
 	ratio('rename / floor', $time{rename}, $time{'rename, floor'}, '<= 1.3');
 	ratio('peer / patch, server time', $server->('peer'), $server->('patch'), '>= 8');
 	ratio('peer, tuned / patch, server time', $server->('peer, tuned'), $server->('patch'), '>= 1.5');
+}
+
+if (wanted('log'))
+{
+	my $logged = sub {
+		my ($id, $settings) = @_;
+		return pgbench("SELECT count(*) FROM pg_class WHERE oid = 1259 AND relname <> 'none';\n", transactions => 2000, id => $id,
+			settings => "-c log_statement=all -c log_min_duration_statement=0 $settings");
+	};
+	my %time = take_turns(21, preloaded => $logged->('preloaded', '-c session_preload_libraries=dbt_sources'), plain => $logged->('plain', ''));
+	raw_median('statement that is logged, microseconds', '%.1f', $time{plain});
+	ratio('logged statement, preloaded / not', $time{preloaded}, $time{plain});
 }
 
 if (wanted('crypto'))
