@@ -67,6 +67,15 @@
 #define pgstat_report_plan_id(plan_id, force) ((void) (plan_id))
 #endif
 
+/* PostgreSQL 18 doesn't ask any more whether a portal is run once. */
+#if PG_VERSION_NUM >= 180000
+#define EXECUTOR_RUN_PARAMETERS QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define EXECUTOR_RUN_ARGUMENTS queryDesc, direction, count
+#else
+#define EXECUTOR_RUN_PARAMETERS QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define EXECUTOR_RUN_ARGUMENTS queryDesc, direction, count, execute_once
+#endif
+
 /* PostgreSQL 19 lets nobody change what it knows of a statement's constants. */
 #if PG_VERSION_NUM >= 190000
 typedef const JumbleState *JumbleStateArg;

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "executor/executor.h"
 #include "parser/analyze.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -22,33 +23,11 @@
 
 static emit_log_hook_type previous_emit_log = NULL;
 static post_parse_analyze_hook_type previous_post_parse_analyze = NULL;
+static ExecutorRun_hook_type previous_executor_run = NULL;
 static ProcessUtility_hook_type previous_process_utility = NULL;
 
 /* what is shown of the statement that is running, if not all of it */
 static char shown_statement[1024];
-
-/*
- * What the names in the client's statement tell.  It is looked at once, however
- * many entries there are while it runs.
- */
-static int
-NamesInStatement(void)
-{
-	static const char *statement = NULL;
-	static TimestampTz since;
-	static int	names = 0;
-
-	if (debug_query_string == NULL)
-		return 0;
-	if (debug_query_string != shown_statement &&
-		(debug_query_string != statement || GetCurrentStatementStartTimestamp() != since))
-	{
-		statement = debug_query_string;
-		since = GetCurrentStatementStartTimestamp();
-		names = NamesIn(statement, strlen(statement));
-	}
-	return names;
-}
 
 /*
  * The log shows debug_query_string, which is also what will be parsed, so what
@@ -63,6 +42,35 @@ HideStatement(void)
 	HideValues(shown_statement);
 	if (strcmp(shown_statement, debug_query_string) != 0)
 		ShowStatement(shown_statement);
+}
+
+/*
+ * What the names in the client's statement tell.  It is read once, however many
+ * statements and entries there are while it runs.
+ *
+ * If it may hold a connection, pg_stat_activity shows no more of it than the
+ * log does: the server's own process takes it from there after a crash, and it
+ * may be cut before the name that would tell.
+ */
+static int
+ReadStatement(void)
+{
+	static const char *statement = NULL;
+	static TimestampTz since;
+	static int	names = 0;
+
+	if (debug_query_string == NULL)
+		return 0;
+	if (debug_query_string != shown_statement &&
+		(debug_query_string != statement || GetCurrentStatementStartTimestamp() != since))
+	{
+		statement = debug_query_string;
+		since = GetCurrentStatementStartTimestamp();
+		names = NamesIn(statement, strlen(statement));
+		if (MayHoldConnection(names))
+			HideStatement();
+	}
+	return names;
 }
 
 /*
@@ -92,7 +100,7 @@ SilenceLogEntry(ErrorData *edata)
 		edata->hint, edata->context, edata->internalquery};
 	bool		ours = edata->domain != NULL && strcmp(edata->domain, TEXTDOMAIN) == 0;
 	int			ntexts = ours ? 0 : lengthof(texts);
-	int			names = NamesInStatement();
+	int			names = ReadStatement();
 
 	for (int i = 0; i < ntexts; i++)
 	{
@@ -145,26 +153,34 @@ SilentText(const char *text, int location, int len)
 }
 
 /*
- * As soon as a statement is parsed, pg_stat_activity shows no more of it than
- * the log does: the server's own process takes it from there after a crash, and
- * it may be cut before the name that would tell.
- *
- * From PostgreSQL 16 on it is here, too, that pg_stat_statements keeps the text
- * of a utility command.
+ * This is the first that is heard of a statement.  From PostgreSQL 16 on
+ * pg_stat_statements keeps the text of a utility command here.
  */
 static void
 SilenceAnalysis(ParseState *pstate, Query *query, JumbleStateArg jstate)
 {
 	const char *text = pstate->p_sourcetext;
 
-	if (MayHoldConnection(NamesInStatement()))
-		HideStatement();
+	(void) ReadStatement();
 	if (previous_post_parse_analyze == NULL)
 		return;
 	if (query->utilityStmt != NULL && text != NULL)
 		pstate->p_sourcetext = SilentText(text, query->stmt_location, query->stmt_len);
 	previous_post_parse_analyze(pstate, query, jstate);
 	pstate->p_sourcetext = text;
+}
+
+/*
+ * In the extended protocol a statement is shown again whenever it is executed.
+ */
+static void
+SilenceExecution(EXECUTOR_RUN_PARAMETERS)
+{
+	ExecutorRun_hook_type next = previous_executor_run != NULL ?
+		previous_executor_run : standard_ExecutorRun;
+
+	(void) ReadStatement();
+	next(EXECUTOR_RUN_ARGUMENTS);
 }
 
 /*
@@ -179,6 +195,7 @@ SilenceUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree
 	ProcessUtility_hook_type next = previous_process_utility != NULL ?
 		previous_process_utility : standard_ProcessUtility;
 
+	(void) ReadStatement();
 	next(pstmt, SilentText(query_string, pstmt->stmt_location, pstmt->stmt_len),
 		 read_only_tree, context, params, query_env, dest, qc);
 }
@@ -191,6 +208,8 @@ InstallHooks(void)
 	emit_log_hook = SilenceLogEntry;
 	previous_post_parse_analyze = post_parse_analyze_hook;
 	post_parse_analyze_hook = SilenceAnalysis;
+	previous_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = SilenceExecution;
 	previous_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = SilenceUtility;
 }

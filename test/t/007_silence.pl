@@ -228,6 +228,23 @@ sub send_in_ways_that_are_not_ours
 		  $node->connstr('postgres') . "' -c \"SELECT query FROM pg_stat_activity WHERE query LIKE '%personal_access_token%' AND pid <> pg_backend_pid()\"\n", qr/22P02/);
 }
 
+# pg_stat_activity of what is no function of ours, in the extended protocol
+sub send_and_watch
+{
+	my $script = $node->basedir . '/watched';
+	open my $fh, '>', $script or die $!;
+	print $fh "SELECT '{\"personal_access_token\": \"sesame\"}', pg_sleep(:seconds);\n";
+	close $fh;
+	for my $protocol ('extended', 'prepared')
+	{
+		my ($in, $out) = ('', '');
+		my $pgbench = IPC::Run::start [ 'pgbench', '-n', '-t', '2', '-M', $protocol, '-D', 'seconds=2', '-f', $script, '-h', $node->host, '-p', $node->port, 'postgres' ], '>&', \$out;
+		ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query = 'SELECT *'"),
+			"pg_stat_activity, while it runs, $protocol");
+		$pgbench->finish;
+	}
+}
+
 # from here on, nothing was said before
 sub forget
 {
@@ -293,6 +310,7 @@ unlike($log, qr/temporary file:/, 'nothing went to a temporary file');
 $node->append_conf('postgresql.conf', "session_preload_libraries = ''\nshared_preload_libraries = 'pg_stat_statements, auto_explain, dbt_sources'\n");
 forget();
 send_in_ways_that_are_not_ours();
+send_and_watch();
 is_silent('preloaded by the server');
 
 # 4. the search does find what is there, and the README names the settings
