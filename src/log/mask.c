@@ -18,6 +18,8 @@
 #include <ctype.h>
 #include <limits.h>
 
+#include "port/pg_bitutils.h"
+
 #include "log/mask.h"
 #include "rules/variants.h"
 
@@ -133,14 +135,20 @@ DigitValue(int c, int base)
 	return value < base ? value : -1;
 }
 
-static int
+static inline int
 NextByte(Reader *r)
 {
-	r->hex = r->hex && r->end - r->s >= 2 && DigitValue(r->s[0], 16) >= 0 && DigitValue(r->s[1], 16) >= 0;
 	if (r->hex)
 	{
-		r->s += 2;
-		return DigitValue(r->s[-2], 16) * 16 + DigitValue(r->s[-1], 16);
+		int			high = r->end - r->s >= 2 ? DigitValue(r->s[0], 16) : -1;
+		int			low = high >= 0 ? DigitValue(r->s[1], 16) : -1;
+
+		if (low >= 0)
+		{
+			r->s += 2;
+			return high * 16 + low;
+		}
+		r->hex = false;
 	}
 	return r->s < r->end ? (unsigned char) *r->s++ : END_OF_TEXT;
 }
@@ -160,30 +168,38 @@ static const struct
 	{'\0', 3, 8},				/* E'', bytea */
 };
 
+static int	NextEscaped(Reader *r, int layers);
+
 /*
  * The next character, in whatever way it is escaped, and that again for each
  * layer.
  */
-static int
+static inline int
 NextChar(Reader *r, int layers)
 {
-	int			c;
-
 	if (layers == 0 || (!r->hex && r->s < r->end && *r->s != '\\'))
 		return NextByte(r);
-	c = NextChar(r, layers - 1);
+	return NextEscaped(r, layers);
+}
+
+static int
+NextEscaped(Reader *r, int layers)
+{
+	int			c = NextChar(r, layers - 1);
+
 	if (c != '\\')
 		return c;
 	while (c == '\\')
 		c = NextChar(r, layers - 1);
 	for (size_t i = 0; i < lengthof(escapes); i++)
 	{
-		Reader		ahead = *r;
+		Reader		ahead;
 		int			value = 0;
 		int			digits = 0;
 
 		if (escapes[i].lead != (c >= '0' && c <= '3' ? '\0' : c))
 			continue;
+		ahead = *r;
 		for (int digit = escapes[i].lead == '\0' ? c : NextChar(&ahead, layers - 1);
 			 DigitValue(digit, escapes[i].base) >= 0 && value <= UCHAR_MAX;
 			 digit = NextChar(&ahead, layers - 1))
@@ -250,13 +266,15 @@ ScanText(const char *text, const char *end, const char **value)
 		Reader		behind = r;
 		int			second = first == END_OF_TEXT || having[0][first] == 0 ? END_OF_TEXT :
 			NextChar(&behind, LAYERS);
+		uint32		candidates = second == END_OF_TEXT ? 0 :
+			having[0][first] & having[1][second] & ~(FIRST_ESCAPED | SECOND_ESCAPED);
 
-		for (int i = 0; i < nnames && second != END_OF_TEXT; i++)
+		for (; candidates != 0; candidates &= candidates - 1)
 		{
+			int			i = pg_rightmost_one_pos32(candidates);
 			Reader		ahead = behind;
 
-			if ((having[0][first] & having[1][second] & UINT32_C(1) << i) == 0 ||
-				!SkipName(&ahead, names[i].name + 2))
+			if (!SkipName(&ahead, names[i].name + 2))
 				continue;
 			tells |= names[i].tells;
 			if (names[i].value_follows && *value == NULL)
