@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "tcop/tcopprot.h"
 #include "utils/elog.h"
 #include "utils/lsyscache.h"
