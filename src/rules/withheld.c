@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "rules/destination.h"
 #include "rules/validate.h"
 #include "rules/withheld.h"
@@ -201,6 +203,7 @@ CompareVariables(const void *a, const void *b)
 	int			common = Min(left->key.val.string.len, right->key.val.string.len);
 	int			order = memcmp(left->key.val.string.val, right->key.val.string.val, common);
 
+	CHECK_FOR_INTERRUPTS();
 	if (order == 0)
 		order = left->key.val.string.len - right->key.val.string.len;
 	return order != 0 ? order : left->index - right->index;
