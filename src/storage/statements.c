@@ -29,6 +29,7 @@
 #include "storage/tables.h"
 
 #define FETCH_BATCH 100
+#define HEADER_LEN 4097			/* one more than EnvelopeKid() looks at */
 
 #define EQ "OPERATOR(pg_catalog.=)"
 #define PLUS "OPERATOR(pg_catalog.+)"
@@ -431,7 +432,9 @@ ReceiveHeader(HeapTuple row, TupleDesc desc, void *arg)
 	HeaderReceiver *receiver = arg;
 	bool		isnull;
 
-	receiver->callback(DatumGetTextPP(heap_getattr(row, 1, desc, &isnull)), receiver->arg);
+	/* of what is stored out of line only the beginning is read */
+	receiver->callback(DatumGetTextPSlice(heap_getattr(row, 1, desc, &isnull), 0, HEADER_LEN),
+					   receiver->arg);
 }
 
 /*
@@ -446,7 +449,7 @@ ForEachHeaderIn(Oid table, HeaderCallback callback, void *arg)
 	char	   *text;
 
 	ConnectSpi();
-	text = psprintf("SELECT pg_catalog.substr(dbt_connection, 1, 4097) FROM %s WHERE dbt_connection IS NOT NULL",
+	text = psprintf("SELECT CAST(dbt_connection AS pg_catalog.text) FROM %s WHERE dbt_connection IS NOT NULL",
 					QualifiedName(table));
 	caller = BecomeOwner(TableOwner(table));
 	ForEachFetched(SPI_cursor_open_with_args(NULL, text, 0, NULL, NULL, NULL, false, 0),

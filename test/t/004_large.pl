@@ -42,6 +42,8 @@ is(stored_and_read(q{jsonb_build_object('type', 'dbt', 'target', (SELECT string_
 is(stored_and_read(q{jsonb_build_object('type', 'dbt', 'environment', (SELECT jsonb_agg(jsonb_build_object(
 		'key', 'DBT_ENV_SECRET_' || i, 'value', i::text)) FROM generate_series(1, 50000) i))}),
 	't|dbt', 'fifty thousand secret variables');
+is($node->safe_psql('postgres', 'SELECT kid IS NOT NULL, connections FROM encryption_keys()'), 't|1',
+	'whose key is known by the beginning of what is stored out of line');
 is($node->safe_psql('postgres', "SELECT project_dbt_connection('$project', '$project') = before
 		FROM (SELECT project_dbt_connection('$project', '$project') AS before OFFSET 0) b,
 		LATERAL set_project_dbt_connection('$project', get_project_dbt_source('$project', '$project') -> 'dbtConnection') s
