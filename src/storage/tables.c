@@ -140,7 +140,9 @@ AllSourcesTables(void)
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
 
+		/* another session's temporary table can't be read, and isn't for keeps */
 		if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
+			form->relpersistence != RELPERSISTENCE_TEMP &&
 			get_atttype(form->oid, get_attnum(form->oid, "dbt_connection")) == TEXTOID)
 			tables = lappend_oid(tables, form->oid);
 	}

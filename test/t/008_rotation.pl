@@ -89,6 +89,19 @@ for my $case ([ 'no envelope', 'no envelope' ], [ 'an empty one', '' ], [ 'a hea
 	}
 }
 
+# what somebody keeps in a temporary table of that name is no obstacle
+my $temporary = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \my $to_temporary, '>', \my $from_temporary;
+$to_temporary = "CREATE TEMP TABLE project_dbt_sources AS SELECT 'no envelope'::text AS dbt_connection;\n\\echo there\n";
+$temporary->pump until $from_temporary =~ /there/;
+is(sql("SELECT sum(connections) FROM encryption_keys()"), 1, "others' temporary tables are not counted");
+like(error_of("SELECT remove_encryption_key('$third')"), qr/55006: cannot remove the active/, 'nor in the way');
+is(error_of("SELECT remove_encryption_key('$second')"), '', 'of a removal');
+$to_temporary .= "\\q\n";
+$temporary->finish;
+$second = $third;
+$third = sql('SELECT rotate_encryption_key()');
+sql('SELECT reencrypt_dbt_connections()', $_) for 'postgres', 'other', 'closed';
+
 # a server without a free worker can't find out
 $node->append_conf('postgresql.conf', 'max_worker_processes = 1');
 $node->restart;
