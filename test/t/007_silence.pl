@@ -197,7 +197,8 @@ sub send_in_ways_that_are_not_ours
 
 	sends('DO', "DO \$\$ BEGIN PERFORM $call '$one_line'); END \$\$", qr/DO/);
 	sends('DO: invalid', "DO \$\$ BEGIN PERFORM $call '" . body('a', '"branch": 7') . "'); END \$\$", qr/22023/);
-	sends('one statement of several', "SELECT 1\\; DO \$\$ BEGIN PERFORM $call '$one_line'); END \$\$\\; SELECT 2", qr/^1\n(?:DO\n)?2$/m);
+	# (psql before 15 prints the last result only)
+	sends('one statement of several', "SELECT 1\\; DO \$\$ BEGIN PERFORM $call '$one_line'); END \$\$\\; SELECT 2", qr/^(?:1\n(?:DO\n)?)?2$/m);
 	sends('PREPARE', "PREPARE p(jsonb) AS SELECT $call \$1) ->> 'name'; EXECUTE p('$json')", qr/^a$/m);
 	sends('PREPARE with a literal', "PREPARE p AS SELECT $call '$json') ->> 'name'; EXECUTE p", qr/^a$/m);
 	sends('a cursor', "BEGIN; DECLARE c CURSOR FOR SELECT $call '$json') ->> 'name'; FETCH c; COMMIT", qr/^a$/m);
