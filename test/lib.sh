@@ -72,7 +72,7 @@ install_packages()
 	echo "installing" $missing
 	# One at a time, and not beside another apt.  In single-user mode, so that no
 	# server is started that a package brings.
-	patiently as_root flock /run/lock/dbt_sources.packages env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c '
+	patiently as_root flock /var/lib/dpkg env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c '
 		apt-get -qq update || echo "going on with the lists of packages as they are" >&2
 		exec apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" >/dev/null' sh $missing
 }
