@@ -77,6 +77,19 @@ install_packages()
 		exec apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" >/dev/null' sh $missing
 }
 
+# Installs those of the packages that this release has; a test of what isn't
+# there skips itself.
+install_packages_if_any()
+{
+	local package there=()
+	command -v apt-cache >/dev/null && [ -n "$(missing_packages "$@")" ] || return 0
+	compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || as_root apt-get -qq update || true
+	for package in "$@"; do
+		if [ -n "$(apt-cache show "$package" 2>/dev/null)" ]; then there+=("$package"); fi
+	done
+	install_packages "${there[@]}"
+}
+
 # The newest PostgreSQL that is installed, or else the distribution's.
 postgres_major()
 {
