@@ -28,3 +28,10 @@ CREATE PROCEDURE @extschema@.reencrypt_all_dbt_connections(batch integer DEFAULT
 COMMENT ON PROCEDURE @extschema@.reencrypt_all_dbt_connections(integer) IS
 	'encrypt all connections with the active key; commits after each batch';
 REVOKE ALL ON PROCEDURE @extschema@.reencrypt_all_dbt_connections(integer) FROM PUBLIC;
+
+DROP FUNCTION @extschema@.http_request(text, text, text);
+CREATE FUNCTION @extschema@.http_request(method text, path text, body text DEFAULT NULL,
+		headers jsonb DEFAULT NULL, OUT status integer, OUT body jsonb, OUT headers jsonb)
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION @extschema@.http_request(text, text, text, jsonb) IS
+	'answer an HTTP request of the API of dbt sources';

@@ -88,9 +88,9 @@ COMMENT ON FUNCTION @extschema@.copy_project_dbt_sources(uuid, uuid) IS
 	'copy the additional dbt sources of a project into another; returns how many';
 
 CREATE FUNCTION @extschema@.http_request(method text, path text, body text DEFAULT NULL,
-		OUT status integer, OUT body jsonb)
+		headers jsonb DEFAULT NULL, OUT status integer, OUT body jsonb, OUT headers jsonb)
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
-COMMENT ON FUNCTION @extschema@.http_request(text, text, text) IS
+COMMENT ON FUNCTION @extschema@.http_request(text, text, text, jsonb) IS
 	'answer an HTTP request of the API of dbt sources';
 
 CREATE FUNCTION @extschema@.postgrest_request(bytea) RETURNS jsonb

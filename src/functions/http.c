@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * http.c
- *		The HTTP API: a request in, status and body out.
+ *		The HTTP API: a request in, a response out.
  *
- * Whoever serves HTTP carries method, path and body here and the answer back;
- * every rule is in here or below.  An operation runs in a subtransaction, so
- * that after an error nothing of it has been written.
+ * Whoever serves HTTP carries method, path, body and headers here and the
+ * answer back; every rule is in here or below.  An operation runs in a
+ * subtransaction, so that after an error nothing of it has been written.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +22,7 @@
 
 #include "functions/call.h"
 #include "base/domain.h"
+#include "functions/headers.h"
 #include "functions/http.h"
 #include "base/json.h"
 #include "rules/jsontext.h"
@@ -39,12 +40,15 @@ typedef struct Request
 	char	   *path;
 	char	   *body;			/* in UTF-8, or NULL */
 	Size		body_len;
+	Jsonb	   *headers;		/* an object of strings, or NULL */
+	const char *content_type;	/* or NULL */
 } Request;
 
 typedef struct Response
 {
 	int			status;
 	Jsonb	   *body;
+	const char *allow;			/* the header Allow, or NULL */
 } Response;
 
 /* an error of ours, or one that means the same, as the API has it */
@@ -102,7 +106,7 @@ PushProblems(JsonbParseState **state, List *problems)
 static Response
 Failure(int status, const char *name, const char *message, List *problems)
 {
-	Response	response = {status, NULL};
+	Response	response = {.status = status};
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
@@ -134,7 +138,7 @@ BadRequest(const char *message, const char *path, const char *problem)
 static Response
 Success(int status, Jsonb *results)
 {
-	Response	response = {status, NULL};
+	Response	response = {.status = status};
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
@@ -213,7 +217,7 @@ RunRoute(const Route *route, const Target *target, Jsonb *body,
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile Response response = {0, NULL};
+	volatile Response response = {0};
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
@@ -266,6 +270,33 @@ Unparsable(const Request *request, int sqlerrcode)
 }
 
 /*
+ * The body of a request, in *body; false if it can't be taken, with the
+ * response that says why.
+ */
+static bool
+ReadBody(const Request *request, Jsonb **body, Response *response)
+{
+	*body = NULL;
+	if (!IsJsonType(request->content_type))
+		*response = Failure(415, "UnsupportedMediaTypeError", "the body must be application/json", NIL);
+	else if (!IsIdentity(FindHeader(request->headers, "content-encoding")))
+		*response = Failure(415, "UnsupportedMediaTypeError", "the body must not be encoded", NIL);
+	else if (request->body == NULL || request->body_len == 0)
+		*response = BadRequest("a body is required", BODY_PATH, "is required");
+	else if (request->body_len > (Size) http_body_limit * 1024)
+		*response = Failure(413, "PayloadTooLargeError", "the body is too large", NIL);
+	else
+	{
+		int			sqlerrcode;
+
+		*body = TryJsonFromUtf8(request->body, request->body_len, &sqlerrcode);
+		if (*body == NULL)
+			*response = Unparsable(request, sqlerrcode);
+	}
+	return *body != NULL;
+}
+
+/*
  * Answer a request, or return in *error what is no error of the API.
  */
 static Response
@@ -281,43 +312,64 @@ Answer(const Request *request, FunctionCallInfo caller, ErrorData **error)
 	route = FindRoute(request->method, &target);
 	if (route == NULL)
 	{
-		/* where PostgREST looks for headers, and so does our proxy */
-		(void) set_config_option("response.headers",
-								 psprintf("[{\"Allow\": \"%s\"}]", AllowedMethods(&target)),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-		return Failure(405, "MethodNotAllowedError", "method not allowed", NIL);
+		response = Failure(405, "MethodNotAllowedError", "method not allowed", NIL);
+		response.allow = AllowedMethods(&target);
+		return response;
 	}
 	if (target.problems.count > 0)
 		return Failure(400, "ParameterError", "invalid path", ListProblems(target.problems));
-	if (route->takes_body)
-	{
-		int			sqlerrcode;
-
-		if (request->body == NULL || request->body_len == 0)
-			return BadRequest("a body is required", BODY_PATH, "is required");
-		if (request->body_len > (Size) http_body_limit * 1024)
-			return Failure(413, "PayloadTooLargeError", "the body is too large", NIL);
-		body = TryJsonFromUtf8(request->body, request->body_len, &sqlerrcode);
-		if (body == NULL)
-			return Unparsable(request, sqlerrcode);
-	}
+	if (route->takes_body && !ReadBody(request, &body, &response))
+		return response;
 	response = RunRoute(route, &target, body, caller, error);
 	WipeJsonb(body);
 	return response;
 }
 
 /*
- * http_request(method text, path text, body text default null)
- *		returns (status integer, body jsonb)
+ * The headers of a response, each pushed as a member of its own object if
+ * apart is set, which is what PostgREST reads.
+ */
+static Jsonb *
+HeadersOf(const Response *response, bool apart)
+{
+	const struct
+	{
+		const char *name;
+		const char *value;
+	}			headers[] = {
+		{"Cache-Control", "no-store"},
+		{"Allow", response->allow},
+	};
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, apart ? WJB_BEGIN_ARRAY : WJB_BEGIN_OBJECT, NULL);
+	for (size_t i = 0; i < lengthof(headers); i++)
+	{
+		if (headers[i].value == NULL)
+			continue;
+		if (apart)
+			(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		JsonPushString(&state, headers[i].name, headers[i].value);
+		if (apart)
+			(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	return JsonbValueToJsonb(pushJsonbValue(&state, apart ? WJB_END_ARRAY : WJB_END_OBJECT, NULL));
+}
+
+/*
+ * http_request(method text, path text, body text default null,
+ *		headers jsonb default null)
+ *		returns (status integer, body jsonb, headers jsonb)
  *
  * Answer a request of the API: path as in the request line, body as it was
- * sent.  Sets response.headers, a JSON array of objects as PostgREST reads it,
- * for the transaction where a header is due (Allow).  Contract: paths and
- * responses.
+ * sent, headers an object of strings, of which Content-Type and
+ * Content-Encoding count.  Those that are returned (Cache-Control, Allow)
+ * belong into the response.  Contract: paths and responses.
  *
- * Errors: 22023 for a method or path that is NULL.  Those of the operations
- * become the answer; what isn't of the API (a lock timeout, a cancel, a
- * serialization failure, no space on disk) stays an error.
+ * Errors: 22023 for a method or path that is NULL, and for headers that are no
+ * object of strings.  Those of the operations become the answer; what isn't of
+ * the API (a lock timeout, a cancel, a serialization failure, no space on disk)
+ * stays an error.
  */
 SILENT_FUNCTION(http_request)
 {
@@ -326,8 +378,8 @@ SILENT_FUNCTION(http_request)
 	ErrorData  *error = NULL;
 	Response	response;
 	TupleDesc	tupdesc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
 
 	RequireArguments(fcinfo, argnames, lengthof(argnames));
 	request.method = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -340,6 +392,14 @@ SILENT_FUNCTION(http_request)
 		request.body_len = request.body == VARDATA_ANY(body) ? VARSIZE_ANY_EXHDR(body) :
 			strlen(request.body);
 	}
+	/* 0.2.0 has no headers, and is what a database has until it is updated */
+	if (PG_NARGS() > 3 && !PG_ARGISNULL(3))
+	{
+		request.headers = PG_GETARG_JSONB_P(3);
+		if (!AreHeaders(request.headers))
+			ParameterError("headers must be an object of strings");
+		request.content_type = FindHeader(request.headers, "content-type");
+	}
 
 	response = Answer(&request, fcinfo, &error);
 	if (error != NULL)
@@ -348,6 +408,7 @@ SILENT_FUNCTION(http_request)
 		elog(ERROR, "return type must be a row type");
 	values[0] = Int32GetDatum(response.status);
 	values[1] = JsonbPGetDatum(response.body);
+	values[2] = JsonbPGetDatum(HeadersOf(&response, false));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
 }
 
@@ -383,26 +444,27 @@ FailureOfServer(const ErrorData *error)
 }
 
 /*
- * A header of the request that PostgREST is serving, or NULL.
+ * The headers of the request that PostgREST is serving, or NULL.
  */
-static char *
-RequestHeader(const char *name)
+static Jsonb *
+PostgrestHeaders(void)
 {
 	const char *setting = GetConfigOption("request.headers", true, false);
-	Size		len;
 	char	   *utf8;
 	Jsonb	   *headers;
-	JsonbValue	value;
 
 	if (setting == NULL)
 		return NULL;
 	utf8 = pg_server_to_any(setting, strlen(setting), PG_UTF8);
-	len = strlen(utf8);
-	headers = JsonFromUtf8(utf8, len);
-	if (headers == NULL || !JB_ROOT_IS_OBJECT(headers) ||
-		!JsonFindString(&headers->root, name, &value))
-		return NULL;
-	return pnstrdup(value.val.string.val, value.val.string.len);
+	headers = JsonFromUtf8(utf8, strlen(utf8));
+	return headers != NULL && AreHeaders(headers) ? headers : NULL;
+}
+
+static void
+SetLocal(const char *setting, const char *value)
+{
+	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+							 true, 0, false);
 }
 
 /*
@@ -410,10 +472,11 @@ RequestHeader(const char *name)
  *
  * The same for PostgREST, which passes on the body as it came only in a single
  * unnamed bytea (application/octet-stream); text would be checked, and an error
- * raised, before we are called.  Method and path are those in the headers
- * X-Original-Method and X-Original-URI; the status goes to response.status.
- * PostgREST shows the errors of PostgreSQL to its clients, so there are none:
- * what isn't of the API is logged and becomes 503 or 500.
+ * raised, before we are called.  Method, path and the type of the body are
+ * those in the headers X-Original-Method, X-Original-URI and
+ * X-Original-Content-Type; status and headers go to response.status and
+ * response.headers.  PostgREST shows the errors of PostgreSQL to its clients,
+ * so there are none: what isn't of the API is logged and becomes 503 or 500.
  */
 SILENT_FUNCTION(postgrest_request)
 {
@@ -421,8 +484,10 @@ SILENT_FUNCTION(postgrest_request)
 	ErrorData  *error = NULL;
 	Response	response;
 
-	request.method = RequestHeader("x-original-method");
-	request.path = RequestHeader("x-original-uri");
+	request.headers = PostgrestHeaders();
+	request.method = FindHeader(request.headers, "x-original-method");
+	request.path = FindHeader(request.headers, "x-original-uri");
+	request.content_type = FindHeader(request.headers, "x-original-content-type");
 	if (!PG_ARGISNULL(0))
 	{
 		bytea	   *body = PG_GETARG_BYTEA_PP(0);
@@ -437,7 +502,7 @@ SILENT_FUNCTION(postgrest_request)
 		response = Answer(&request, fcinfo, &error);
 	if (error != NULL)
 		response = FailureOfServer(error);
-	(void) set_config_option("response.status", psprintf("%d", response.status),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	SetLocal("response.status", psprintf("%d", response.status));
+	SetLocal("response.headers", JsonbToCString(NULL, &HeadersOf(&response, true)->root, 0));
 	PG_RETURN_JSONB_P(response.body);
 }

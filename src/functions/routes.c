@@ -55,7 +55,7 @@ MatchesUuidPattern(const char *segment, Size len)
 static const char *
 ParseUuidSegment(const char *path, const char *name, pg_uuid_t *uuid, Problems *problems)
 {
-	Size		len = strcspn(path, "/?");
+	Size		len = strcspn(path, "/");
 
 	if (MatchesUuidPattern(path, len))
 		*uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in,
@@ -74,25 +74,63 @@ SkipPrefix(const char **path, const char *prefix)
 	return true;
 }
 
+static int
+HexValue(unsigned char c)
+{
+	return isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
 /*
- * Take a path apart; a query string is ignored.
+ * A path without its query string, and without the percent-encoding of what
+ * needs none (%2D is a hyphen).  RFC 3986, section 6.2.2.2.
+ */
+static char *
+NormalizePath(const char *path)
+{
+	char	   *normalized = palloc(strlen(path) + 1);
+	char	   *end = normalized;
+
+	for (; *path != '\0' && *path != '?'; path++)
+	{
+		*end = *path;
+		if (path[0] == '%' && isxdigit((unsigned char) path[1]) && isxdigit((unsigned char) path[2]))
+		{
+			unsigned char c = HexValue(path[1]) << 4 | HexValue(path[2]);
+
+			if (c < 0x80 && (isalnum(c) || (c != '\0' && strchr("-._~", c) != NULL)))
+			{
+				*end = c;
+				path += 2;
+			}
+		}
+		end++;
+	}
+	*end = '\0';
+	return normalized;
+}
+
+/*
+ * Take a path apart; a query string is ignored, and so is a slash at the end.
  */
 Target
 ParsePath(const char *path)
 {
 	Target		target = {0};
 
+	path = NormalizePath(path);
 	if (!SkipPrefix(&path, PROJECTS_PATH))
 		return target;
 	path = ParseUuidSegment(path, "projectUuid", &target.project, &target.problems);
 	if (!SkipPrefix(&path, SOURCES_PATH))
 		return target;
-	if (*path == '/')
+	if (path[0] == '/' && path[1] != '\0')
 	{
 		target.of_source = true;
 		path = ParseUuidSegment(path + 1, "projectDbtSourceUuid", &target.source, &target.problems);
 	}
-	target.known = *path == '\0' || *path == '?';
+	if (*path == '/')
+		path++;
+	target.known = *path == '\0';
 	return target;
 }
 

@@ -15,13 +15,13 @@ FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "
 	"repository": "r", "branch": "b", "project_sub_path": "/"}}') \gset a_
 SELECT :a_status AS status, :'a_body' AS body;
 SELECT :'sources' || '/' || :'a_uuid' AS source \gset
-SELECT * FROM http_request('PATCH', :'sources' || '/' || upper(:'a_uuid') || '?x=/y', '{"name": "b"}') \gset b_
+SELECT status, body FROM http_request('PATCH', :'sources' || '/' || upper(:'a_uuid') || '?x=/y', '{"name": "b"}') \gset b_
 SELECT :b_status AS status, :'b_body'::jsonb #- '{results,projectDbtSourceUuid}' AS body;
 SELECT status, jsonb_path_query_array(body, '$.results[*].name') AS names FROM http_request('GET', :'sources');
 SELECT status, body #- '{results,projectDbtSourceUuid}' AS body FROM http_request('GET', :'source');
 SELECT status, body #- '{results,projectDbtSourceUuid}' AS body FROM http_request('HEAD', :'source', 'ignored');
-SELECT * FROM http_request('DELETE', :'source');
-SELECT * FROM http_request('DELETE', :'source');
+SELECT status, body FROM http_request('DELETE', :'source');
+SELECT status, body FROM http_request('DELETE', :'source');
 
 -- routes
 SELECT path, status, body #>> '{error,name}' AS name, body #> '{error,data}' AS data FROM unnest(ARRAY[
@@ -30,18 +30,31 @@ SELECT path, status, body #>> '{error,name}' AS name, body #> '{error,data}' AS 
 	'/api/v1/projects/x/dbt-sources', '/api/v1/projects//dbt-sources/', '/api/v1/projects/' || :p || 'f/dbt-sources',
 	'/api/v1/projects/11111111-1111-1111-8111-111111111111/dbt-sources', '/api/v1/projects/11111111-1111-4111-c111-111111111111/dbt-sources',
 	'/api/v1/projects/11111111111141118111111111111111/dbt-sources', '/api/v1/projects/{11111111-1111-4111-8111-11111111111}/dbt-sources',
-	'/api/v1/projects/%31111111-1111-4111-8111-111111111111/dbt-sources', :'sources' || '/' || E'\u00e9']) WITH ORDINALITY AS t (path, n),
+	'/api/v1/projects/%31111111-1111-4111-8111-111111111111/dbt-sources', :'sources' || '/' || E'\u00e9',
+	replace(:'sources', '-', '%2D') || '/?x=1', replace(:'sources', '-', '%2d') || '/' || replace(:p, '-', '%2D') || '/', :'sources' || '//', :'sources' || '/' || :p || '//',
+	'/api/v1%2Fprojects/' || :p || '/dbt-sources', :'sources' || '%00', :'sources' || '%', :'sources' || '%2', :'sources' || '%3f']) WITH ORDINALITY AS t (path, n),
 	http_request('GET', path) ORDER BY n;
-SELECT method, status, body #>> '{error,name}' AS name, current_setting('response.headers') AS headers
+SELECT method, status, body #>> '{error,name}' AS name, headers
 FROM unnest(ARRAY['PUT', 'PATCH', 'DELETE', 'get', 'OPTIONS', '']) WITH ORDINALITY AS t (method, n), http_request(method, :'sources', '{}') ORDER BY n;
-SELECT status, current_setting('response.headers') AS headers FROM http_request('POST', '/api/v1/projects/x/dbt-sources/y', '{}');
-SELECT current_setting('response.headers', true) AS headers_of_the_next_transaction;
+SELECT status, headers FROM http_request('POST', '/api/v1/projects/x/dbt-sources/y', '{}');
+
+-- headers
+SELECT sent, status, body #>> '{error,name}' AS name, body #>> '{error,message}' AS message FROM unnest(ARRAY[NULL, '{}',
+	'{"content-type": "application/json"}', '{"Content-Type": " APPLICATION/JSON ; charset=utf-8"}', '{"content-type": "application/merge-patch+json"}',
+	'{"content-type": "application/octet-stream"}', '{"content-type": ""}', '{"content-type": "application/x-www-form-urlencoded"}',
+	'{"content-type": "text/plain; x=application/json"}', '{"content-type": "application/jsonp"}', '{"content-type": "+json"}', '{"content-type": "application/json, text/html"}',
+	'{"content-type": "multipart/form-data; boundary=x"}', '{"content-encoding": "gzip"}', '{"content-encoding": "Identity"}', '{"content-encoding": "identity, br"}']::jsonb[])
+	WITH ORDINALITY AS t (sent, n), http_request('PATCH', :'sources' || '/' || :p, '{}', sent) ORDER BY n;
+SELECT method, status FROM unnest(ARRAY['GET', 'DELETE']) AS method, http_request(method, :'sources' || '/' || :unknown, '{}', '{"content-type": "text/html", "content-encoding": "gzip"}');
+SELECT sent, (http_request('GET', :'sources', NULL, sent)).status FROM unnest(ARRAY['{"x": "y"}', '{"if-match": 3}']::jsonb[]) AS sent;
+SELECT http_request('GET', :'sources', NULL, '[]');
+SELECT http_request('GET', :'sources', NULL, 'null');
 
 -- bodies
-SELECT * FROM http_request('POST', :'sources');
+SELECT status, body FROM http_request('POST', :'sources');
 SELECT sent, status, body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['', ' ', '{', '{"name": "sesame"', '{"name": "\u0000"}', '{"name": "\ud800"}', 'sesame', '{"a": 1}{}', E'\u00a0{}',
 	'[]', '"x"', 'null']) WITH ORDINALITY AS t (sent, n), http_request('POST', :'sources', sent) ORDER BY n;
-SELECT * FROM http_request('POST', :'sources', repeat('[', 100000));
+SELECT status, body FROM http_request('POST', :'sources', repeat('[', 100000));
 -- what is JSON and can't be jsonb is named, each with its path
 SELECT status, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->> 'message' AS problem FROM http_request('PATCH', :'sources' || '/' || :p,
 	'{"name": "\u0000", "dbtConnection": {"type": "none", "x": [1e999999, 1, -1e-999999, {"a: b": "\udc00\ud800", "c": "\ud83e\udd8a\ud83e"}, []],
@@ -81,32 +94,32 @@ SELECT status, body #>> '{error,name}' AS name FROM http_request('POST', :'sourc
 RESET dbt_sources.http_body_limit;
 
 -- the errors of the API
-SELECT * FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "none"}}');
-SELECT * FROM http_request('GET', replace(:'sources', :p, :unknown));
-SELECT * FROM http_request('GET', :'sources' || '/' || :unknown);
-SELECT * FROM http_request('DELETE', :'sources' || '/' || :p);
-SELECT * FROM http_request('PATCH', :'sources' || '/' || :p, '{"dbtConnection": {"type": "none"}}');
+SELECT status, body FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "none"}}');
+SELECT status, body FROM http_request('GET', replace(:'sources', :p, :unknown));
+SELECT status, body FROM http_request('GET', :'sources' || '/' || :unknown);
+SELECT status, body FROM http_request('DELETE', :'sources' || '/' || :p);
+SELECT status, body FROM http_request('PATCH', :'sources' || '/' || :p, '{"dbtConnection": {"type": "none"}}');
 CREATE ROLE regress_http;
 SET ROLE regress_http;
-SELECT * FROM http_request('GET', :'sources');
+SELECT status, body FROM http_request('GET', :'sources');
 RESET ROLE;
 GRANT SELECT ON projects TO regress_http;
 SET ROLE regress_http;
 SELECT status FROM http_request('GET', :'sources');
-SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+SELECT status, body FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
 RESET ROLE;
 INSERT INTO project_dbt_sources (project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection)
 VALUES (:p, '55555555-5555-4555-8555-555555555555', 'broken', 7, 'broken');
-SELECT * FROM http_request('GET', :'sources' || '/55555555-5555-4555-8555-555555555555');
+SELECT status, body FROM http_request('GET', :'sources' || '/55555555-5555-4555-8555-555555555555');
 SELECT status, body #> '{results,hasCredentialError}' AS broken FROM http_request('PATCH', :'sources' || '/55555555-5555-4555-8555-555555555555', '{"name": "broken still"}');
 SET dbt_sources.keyring_file = 'elsewhere.jwks';
-SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+SELECT status, body FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
 RESET dbt_sources.keyring_file;
 
 -- what isn't of the API stays an error, even with a SQLSTATE of ours; nothing is written
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN RAISE EXCEPTION 'from a trigger' USING ERRCODE = TG_ARGV[0]; END $$;
 CREATE TRIGGER fail AFTER INSERT ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION fail('22023');
-SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+SELECT status, body FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
 SELECT count(*) FROM project_dbt_sources WHERE name = 'b';
 BEGIN;
 SELECT status FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "none"}}');
@@ -133,7 +146,7 @@ EXCEPTION WHEN invalid_parameter_value THEN
 	RAISE EXCEPTION 'not you' USING ERRCODE = TG_ARGV[0], DETAIL = 'name: must not be told';
 END $$;
 CREATE TRIGGER catch BEFORE INSERT ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION catch('42501');
-SELECT * FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
+SELECT status, body FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');
 CREATE OR REPLACE TRIGGER catch BEFORE INSERT ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'b') EXECUTE FUNCTION catch('again');
 SELECT status, jsonb_array_length(body #> '{error,data}') AS problems, body #> '{error,data,0}' AS first
 FROM http_request('POST', :'sources', '{"name": "b", "dbtConnection": {"type": "none"}}');

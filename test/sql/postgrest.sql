@@ -48,6 +48,11 @@ BEGIN;
 CALL begin_request(:'manager', json_build_object('x-original-method', 'PUT', 'x-original-uri', :'sources')::text);
 EXECUTE call('{}');
 COMMIT;
+BEGIN;
+CALL begin_request(:'manager', json_build_object('x-original-method', 'PATCH', 'x-original-uri', :'sources' || '/' || :'a' || '/?limit=0', 'content-type', 'application/octet-stream',
+	'x-original-content-type', 'text/html')::text);
+EXECUTE call('{}');
+COMMIT;
 -- bodies that no text can be
 BEGIN;
 CALL begin_request(:'manager', json_build_object('x-original-method', 'PATCH', 'x-original-uri', :'sources' || '/' || :'a')::text);

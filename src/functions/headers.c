@@ -1,0 +1,106 @@
+/*-------------------------------------------------------------------------
+ *
+ * headers.c
+ *		What the headers of a request say.
+ *
+ * They are an object of strings, as in PostgREST's request.headers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/json.h"
+#include "functions/headers.h"
+
+#define BLANKS " \t"
+
+/*
+ * Whether this is an object of strings.
+ */
+bool
+AreHeaders(Jsonb *headers)
+{
+	JsonMembers members;
+	JsonMember	member;
+
+	if (!JB_ROOT_IS_OBJECT(headers))
+		return false;
+	members = JsonMembersOf(&headers->root);
+	while (NextJsonMember(&members, &member))
+	{
+		if (member.value.type != jbvString)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The value of a header without the blanks around it, or NULL; also for headers
+ * that are NULL.  Case doesn't matter, so that a precondition isn't overlooked.
+ * RFC 9110, section 5.
+ */
+char *
+FindHeader(Jsonb *headers, const char *name)
+{
+	JsonMembers members;
+	JsonMember	member;
+
+	if (headers == NULL)
+		return NULL;
+	members = JsonMembersOf(&headers->root);
+	while (NextJsonMember(&members, &member))
+	{
+		if (member.key.val.string.len == strlen(name) &&
+			pg_strncasecmp(member.key.val.string.val, name, member.key.val.string.len) == 0)
+		{
+			const char *value = member.value.val.string.val;
+			int			len = member.value.val.string.len;
+
+			for (; len > 0 && strchr(BLANKS, *value) != NULL; len--)
+				value++;
+			while (len > 0 && strchr(BLANKS, value[len - 1]) != NULL)
+				len--;
+			return pnstrdup(value, len);
+		}
+	}
+	return NULL;
+}
+
+/* what a body may be; PostgREST passes on bytes only */
+static const char *const json_types[] = {"application/json", "application/octet-stream"};
+
+static const char json_suffix[] = "+json";
+
+/*
+ * Whether a Content-Type, or none, can be that of JSON.  RFC 8259, section 11;
+ * RFC 6839, section 3.1.
+ */
+bool
+IsJsonType(const char *content_type)
+{
+	char	   *type;
+	size_t		len;
+
+	if (content_type == NULL || *content_type == '\0')
+		return true;
+	len = strcspn(content_type, ";" BLANKS);
+	type = pnstrdup(content_type, len);
+	for (size_t i = 0; i < lengthof(json_types); i++)
+	{
+		if (pg_strcasecmp(type, json_types[i]) == 0)
+			return true;
+	}
+	return len > strlen(json_suffix) &&
+		pg_strcasecmp(type + len - strlen(json_suffix), json_suffix) == 0;
+}
+
+/*
+ * Whether a Content-Encoding, or none, leaves the body as it is.  RFC 9110,
+ * section 8.4.
+ */
+bool
+IsIdentity(const char *content_encoding)
+{
+	return content_encoding == NULL || *content_encoding == '\0' ||
+		pg_strcasecmp(content_encoding, "identity") == 0;
+}
