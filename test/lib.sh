@@ -11,7 +11,7 @@ set -euo pipefail
 # for a throwaway cluster.  These are for the machine, or for us.
 for name in $(compgen -e); do
 	case $name in
-	PATH | HOME | USER | LOGNAME | TERM | COLUMNS | LINES | TMPDIR | NO_COLOR | CI | DBT_SOURCES_*) ;;
+	PATH | HOME | USER | LOGNAME | TERM | COLUMNS | LINES | TMPDIR | NO_COLOR | CI | POSTGREST | DBT_SOURCES_*) ;;
 	*_proxy | *_PROXY | *CA_BUNDLE | SSL_CERT_* | NODE_EXTRA_CA_CERTS | npm_config_* | APT_CONFIG) ;;
 	*) unset "$name" ;;
 	esac

@@ -183,10 +183,12 @@ function answersOrigin(req, res) {
 // The answer to a request: status, headers, body.
 async function answer(req, res) {
   const { headers, method, target } = req;
+  if (headers.host === undefined && req.httpVersion !== '1.0') throw new Refusal(400, 'no host');
   for (const name of ['host', 'authorization', 'content-type', 'content-encoding']) {
     if (req.headersDistinct[name]?.length > 1) throw new Refusal(400, `more than one ${name} header`);
   }
   if (target.length > 8000) throw new Refusal(414, 'the request target is too long');
+  if (!/^[\w.:[\]%-]*$/.test(headers.host ?? '')) throw new Refusal(400, 'not a host');
   if (!/^[!-~]*$/.test(target)) throw new Refusal(400, 'not a request target');
   if (req.expectsElse) throw new Refusal(417, 'only 100-continue can be expected');
   if (answersOrigin(req, res)) return { status: 204, headers: {} };
@@ -208,9 +210,10 @@ async function answer(req, res) {
 }
 
 let stopping = false;
+const linger = 2000; // milliseconds to read on, so that a client that is still sending sees the answer
 
 // Send an answer.  Where the request isn't read to its end, the connection is
-// closed, but not before the client had time to see the answer instead of a reset.
+// closed.
 async function send(req, res, { status, headers, body }) {
   if (req.socket.destroyed) return;
   const sent = once(res, 'close');
@@ -223,7 +226,7 @@ async function send(req, res, { status, headers, body }) {
     req.socket.refused = true;
     res.write(body ?? '');
     req.resume();
-    await Promise.race([once(req, 'close'), sent, req.socket.broken ? undefined : delay(5000, undefined, { ref: false })]);
+    await Promise.race([once(req, 'close'), sent, req.socket.broken ? undefined : delay(linger, undefined, { ref: false })]);
   }
   res.end(req.complete ? body : undefined);
   await sent;
@@ -259,6 +262,7 @@ const server = createServer({
   headersTimeout: settings.header_seconds * 1000,
   requestTimeout: settings.request_seconds * 1000,
   connectionsCheckingInterval: 1000,
+  requireHostHeader: false, // we say so ourselves
   keepAliveTimeout: 65 * 1000,
 });
 server.maxHeadersCount = 0; // their size is limited
@@ -287,7 +291,7 @@ function refuse(socket, refusal) {
       `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
     socket.removeAllListeners('data').resume();
     socket.on('end', () => socket.destroy());
-    setTimeout(() => socket.destroy(), 5000).unref();
+    setTimeout(() => socket.destroy(), linger).unref();
   });
 }
 

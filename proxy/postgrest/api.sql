@@ -7,6 +7,10 @@ GRANT USAGE ON SCHEMA api TO web_user;
 CREATE FUNCTION api.request(bytea) RETURNS jsonb LANGUAGE sql
   AS 'SELECT dbt.postgrest_request($1)';
 
+-- whether a token is valid and its role may be taken, which nginx asks first
+CREATE FUNCTION api.ready() RETURNS boolean LANGUAGE sql STABLE
+  AS 'SELECT true';
+
 -- Plain use, without nginx: POST /rpc/update_project_dbt_source.  The statuses
 -- that PostgREST makes of our errors are right, but for P0002, a 500 to it.
 

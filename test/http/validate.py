@@ -50,7 +50,11 @@ summary = set(schemas["ProjectDbtSourceSummary"]["required"])
 
 def problems(response):
     status = response["status"]
-    body = json.loads(response["body"])
+    try:
+        body = json.loads(response["body"])
+    except ValueError:
+        yield "not JSON: " + response["body"][:80]
+        return
     if not re.fullmatch(r"application/json(; ?charset=utf-8)?", response["type"], re.I):
         yield "content type " + response["type"]
     if status < 400:

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use Cwd qw(getcwd);
+use IO::Select;
 use IO::Socket::INET;
 use IPC::Run;
 use JSON::PP;
@@ -48,7 +49,7 @@ sub write_file
 }
 
 # the two fronts
-my ($proxy_port, $nginx_port, $stub_port) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 3;
+my ($proxy_port, $nginx_port, $postgrest_port, $admin_port) = map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 4;
 my $host = $node->host =~ s{/}{%2F}gr;
 my $database = "postgresql://authenticator\@$host:" . $node->port . '/postgres';
 write_file('jwt.jwk', $json->encode({ kty => 'oct', k => encode_base64url($secret) }));
@@ -57,10 +58,10 @@ my %proxy = (LISTEN => "127.0.0.1:$proxy_port", DATABASE => $database, JWT_KEY_F
 my @servers = (
 	IPC::Run::start([ 'env', (map { "DBT_PROXY_$_=$proxy{$_}" } sort keys %proxy), 'node', "$top/proxy/node/dbt-sources-proxy.js" ],
 		'<', '/dev/null', '>&', "$folder/proxy.log"),
-	IPC::Run::start([ 'perl', "$top/test/http/postgrest_stub.pl", $database, $secret,
-			"http://127.0.0.1:$stub_port", "$folder/stub.pid" ], '<', '/dev/null', '>&', "$folder/stub.log"));
+	start_postgrest());
 my $site = slurp_file("$top/proxy/postgrest/nginx.conf");
-$site =~ s/127.0.0.1:3000/127.0.0.1:$stub_port/;
+$site =~ s/127.0.0.1:3000/127.0.0.1:$postgrest_port/;
+$site =~ s/127.0.0.1:3001/127.0.0.1:$admin_port/;
 $site =~ s/127.0.0.1:8080/127.0.0.1:$nginx_port/;
 my $nginx = write_file('nginx.conf', "daemon off;\npid $folder/nginx.pid;\nerror_log $folder/nginx.log;\nevents {}\nhttp {\naccess_log off;\n" .
 	  join('', map { "${_}_temp_path $folder/$_;\n" } 'client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi') . "$site}\n");
@@ -69,7 +70,7 @@ my ($out, $err) = run_command([ 'nginx', '-t', '-c', $nginx, '-e', "$folder/ngin
 like($err, qr/test is successful/, 'nginx accepts the site') or diag $err;
 push @servers, IPC::Run::start([ 'nginx', '-c', $nginx, '-e', "$folder/nginx.log" ], '<', '/dev/null');
 END { $_->signal('TERM') for @servers; $_->finish for @servers }
-for my $port ($proxy_port, $stub_port, $nginx_port)
+for my $port ($proxy_port, $postgrest_port, $nginx_port)
 {
 	for (1 .. 300)
 	{
@@ -78,6 +79,23 @@ for my $port ($proxy_port, $stub_port, $nginx_port)
 	}
 }
 my %ports = ('the proxy' => $proxy_port, 'nginx' => $nginx_port);
+
+# the real one if POSTGREST names it
+sub start_postgrest
+{
+	my @command = ('node', "$top/test/http/postgrest_stub.js", $database, $secret, $postgrest_port, $admin_port);
+	if ($ENV{POSTGREST})
+	{
+		my $conf = slurp_file("$top/proxy/postgrest/postgrest.conf");
+		$conf =~ s{^db-uri.*}{db-uri = "$database"}m;
+		$conf =~ s{/etc/dbt_sources/}{$folder/};
+		$conf =~ s{3000}{$postgrest_port};
+		$conf =~ s{3001}{$admin_port};
+		@command = ($ENV{POSTGREST}, write_file('postgrest.conf', $conf));
+	}
+	diag $ENV{POSTGREST} ? "nginx in front of $ENV{POSTGREST}" : 'nginx in front of a stand-in for PostgREST, as POSTGREST names none';
+	return IPC::Run::start([@command], '<', '/dev/null', '>&', "$folder/postgrest.log");
+}
 
 # who asks
 sub token
@@ -110,7 +128,7 @@ sub curl
 {
 	my ($method, $path, $headers, $body) = @_;
 	my $file = write_file('body', $body);
-	my ($out) = run_command([ 'curl', '-s', '-i', '-X', $method, '-H', 'Expect:', (map { ('-H', "$_: $headers->{$_}") } keys %$headers),
+	my ($out) = run_command([ 'curl', '-s', '-i', '--raw', '-X', $method, '-H', 'Expect:', (map { ('-H', "$_: $headers->{$_}") } keys %$headers),
 			'--data-binary', "\@$file", "http://127.0.0.1:$port$path" ]);
 	return Mojo::Message::Response->new->parse("$out\n");
 }
@@ -122,6 +140,109 @@ sub answers
 	my $got = eval { $response->json('/error/name') } // '';
 	is(($response->code // 'none') . " $got", "$status $error", $name) or diag $response->body;
 	return $response;
+}
+
+# PostgREST takes up to a minute, the proxy a moment
+sub recovers
+{
+	my ($name) = @_;
+	for (1 .. 90)
+	{
+		last if request($name, 'GET', $sources)->code == 200;
+		sleep 1;
+	}
+	answers($name, 200, '', 'GET', $sources);
+}
+
+# Send bytes; returns so many responses, and what else comes at once.
+sub exchange
+{
+	my ($bytes, $count) = @_;
+	my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port");
+	local $SIG{PIPE} = 'IGNORE';
+	print $socket $bytes;
+	my ($reply, @responses) = ('');
+	while (IO::Select->new($socket)->can_read(@responses < $count ? 20 : 0.05))
+	{
+		sysread $socket, $reply, 65536, length $reply or last;
+		while ($reply =~ m{^HTTP/1\.1 (\d+)[^\r]*\r\n((?:[^\r]+\r\n)*)\r\n}g)
+		{
+			my ($status, $headers, $begin) = ($1, $2, pos $reply);
+			my $length = $headers =~ /^Content-Length: (\d+)/im ? $1 : 0;
+			if ($headers =~ /^Transfer-Encoding: chunked/im)
+			{
+				substr($reply, $begin) =~ /^(?:[0-9a-f]+\r\n.*\r\n)?0\r\n\r\n/s or last;
+				$length = length $&;
+			}
+			last if length $reply < $begin + $length;
+			my $content = substr $reply, $begin, $length;
+			$content =~ s/^[0-9a-f]+\r\n|\r\n(?:[0-9a-f]+\r\n|$)//g if $headers =~ /^Transfer-Encoding: chunked/im;
+			push @responses, { status => $status + 0, type => ($headers =~ /^Content-Type: (.*?)\r/im)[0] // '',
+				body => $content, closes => $headers =~ /^Connection: close/im };
+			substr($reply, 0, $begin + $length, '');
+		}
+	}
+	return @responses;
+}
+
+# Name, bytes, the statuses that may come back, and whether the connection may
+# stay open after an error.  RFC 9112, and RFC 9110 for the rest.
+sub raw_requests
+{
+	my ($source) = @_;
+	my $host = "Host: x\r\nAuthorization: Bearer $manager\r\nContent-Type: application/json\r\n";
+	my $body = '{"name": "named again"}';
+	my $patch = "PATCH $source HTTP/1.1\r\n$host";
+	my $rename = sub { "$patch" . "Content-Length: " . (length($_[0]) + 12) . "\r\n\r\n{\"name\": \"$_[0]\"}" };
+	my $get = "GET $sources HTTP/1.1\r\n$host\r\n";
+	my $rest = $rename->('smuggled');
+	return (
+		['two lengths', "${patch}Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}$rest", 400],
+		['the same length twice', "${patch}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}$rest", 400],
+		(map { ["a length of '$_'", "${patch}Content-Length: $_\r\n\r\n{}$rest", '400'] } '2, 40', '+2', '-1', '0x2', '2 2', '2;', '99999999999999999999'),
+		['a length after a blank', "${patch}Content-Length : 2\r\n\r\n{}$rest", 400],
+		['a length and chunks', "${patch}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$rest", 400],
+		['chunks and a length', "${patch}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n$rest", 400],
+		(map { ["a transfer encoding of $_", "${patch}Transfer-Encoding: $_\r\n\r\n0\r\n\r\n$rest", '400|501'] } 'xchunked', 'gzip', 'chunked, identity', 'identity', "\0chunked"),
+		(map { ['a chunk of ' . ($_ =~ s/\W.*//sr), "${patch}Transfer-Encoding: chunked\r\n\r\n$_$rest", '400|411'] } "ZZ\r\n{}\r\n0\r\n\r\n", "-2\r\n{}\r\n0\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n{}\r\n"),
+		['no host', "GET $sources HTTP/1.1\r\nAuthorization: Bearer $manager\r\n\r\n", 400, 1],
+		['two hosts', "GET $sources HTTP/1.1\r\nHost: y\r\n$host\r\n", 400, 1],
+		['a host with a blank', "GET $sources HTTP/1.1\r\n" . $host =~ s/: x/: x y/r . "\r\n", 400, 1],
+		['a host that is no text', "GET $sources HTTP/1.1\r\n" . $host =~ s/: x/: \xff/r . "\r\n", '200|400', 1],
+		['a target that is no text', "GET $sources\xff HTTP/1.1\r\n$host\r\n", 400, 1],
+		['a query that is no text', "GET $sources?\xff HTTP/1.1\r\n$host\r\n", 400, 1],
+		['a header that is no text', "GET $sources HTTP/1.1\r\n${host}Accept: \xff\r\n\r\n", 200],
+		['a type that is no text', "${patch}Content-Length: 2\r\n\r\n{}" =~ s/application.json/\xff/r, 415, 1],
+		['an encoding that is no text', "${patch}Content-Encoding: \xff\r\nContent-Length: 2\r\n\r\n{}", 415, 1],
+		['a token that is no text', "GET $sources HTTP/1.1\r\n" . $host =~ s/Bearer /Bearer \xff/r . "\r\n", 401, 1],
+		['a NUL in the target', "GET $sources\0 HTTP/1.1\r\n$host\r\n", 400],
+		['a NUL in a header', "GET $sources HTTP/1.1\r\n${host}X: \0\r\n\r\n", 400],
+		['a NUL in the body', "${patch}Content-Length: 3\r\n\r\n{}\0", 400, 1],
+		['a body that is no text', "${patch}Content-Length: 13\r\n\r\n{\"name\": \"\xff\"}", 400, 1],
+		['gzip', "${patch}Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b", '400|415', 1],
+		['multipart', "${patch}Content-Length: 2\r\n\r\n{}" =~ s{application/json}{multipart/form-data; boundary=x}r, 415, 1],
+		['a long target', "GET $sources?" . 'x' x 20000 . " HTTP/1.1\r\n$host\r\n", 414, 1],
+		['a very long target', "GET $sources?" . 'x' x 200000 . " HTTP/1.1\r\n$host\r\n", '414|431'],
+		['a long header', "GET $sources HTTP/1.1\r\n${host}X: " . 'x' x 200000 . "\r\n\r\n", 431],
+		['many headers', "GET $sources HTTP/1.1\r\n$host" . "X: y\r\n" x 20000 . "\r\n", 431],
+		['a version', "GET $sources HTTP/9.9\r\n$host\r\n", '400|505'],
+		['the preface of HTTP/2', "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", '400|405|505'],
+		['TLS', "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . "\0" x 64, 400],
+		['CONNECT', "CONNECT x:80 HTTP/1.1\r\n$host\r\n", '400|405', 1],
+		['TRACE', "TRACE $sources HTTP/1.1\r\n$host\r\n", 405, 1],
+		['another method', "FETCH $sources HTTP/1.1\r\n$host\r\n", '400|405', 1],
+		['an expectation', "${patch}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}", '100 200'],
+		['another expectation', "${patch}Expect: more\r\nContent-Length: 2\r\n\r\n{}", '200|417', 1],
+		['an upgrade', "GET $sources HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200],
+		['chunks', "${patch}Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\nX: y\r\n\r\n", '200|411', 1],
+		['an absolute target', "GET http://x$sources HTTP/1.1\r\n$host\r\n", 200],
+		['three requests', $rename->('first') . $get . $rename->('named again'), '200 200 200'],
+		['garbage behind a request', $get . "GARBAGE\r\n\r\n$rest", '200 400'],
+		['a bad length behind a request', $get . "${patch}Content-Length: -1\r\n\r\n$rest", '200 400'],
+		['a bad chunk behind a request', $get . "${patch}Transfer-Encoding: chunked\r\n\r\nZZ\r\n$rest", '200 (?:400|411)'],
+		['an invalid token before a body', ($patch =~ s/Bearer /Bearer x/r) . "Content-Length: 1000000\r\n\r\n" . $rest x 100, 401, 1],
+		['too much, announced', "${patch}Content-Length: " . ($limit + 1) . "\r\n\r\n$rest", 413],
+	);
 }
 
 sub github { return { type => 'github', authorization_method => 'personal_access_token', personal_access_token => 'sesame', repository => 'r', branch => 'b', project_sub_path => '/', @_ } }
@@ -177,16 +298,18 @@ for my $front ('the proxy', 'nginx')
 	for my $name (sort keys %tokens)
 	{
 		my $response = answers("a token that is $name", 401, 'AuthorizationError', 'GET', $sources, token => $tokens{$name});
-		is($response->headers->www_authenticate, 'Bearer' . ($front eq 'nginx' || $name eq 'missing' ? '' : ' error="invalid_token"'), 'which scheme to use');
+		my @challenges = @{ $response->headers->every_header('WWW-Authenticate') };
+		like("@challenges", $name eq 'missing' ? qr/^Bearer$/ : qr/^Bearer error="invalid_token"[^B]*$/, 'which scheme to use');
 	}
-	if ($front eq 'the proxy')
-	{
-		answers("a token $_->[0]", $_->[1], $_->[2], 'GET', $sources, token => $_->[3])
-		  for ['without a role', 401, 'AuthorizationError', token({ role => undef })],
-		  ['with a role that may not be taken', 403, 'ForbiddenError', token({ role => 'pg_monitor' })],
-		  ['with a role that does not exist', 403, 'ForbiddenError', token({ role => 'nobody"; --' })],
-		  ['with another algorithm', 401, 'AuthorizationError', token({}, algorithm => 'HS512')];
-	}
+	answers("a token $_->[0]", 403, 'ForbiddenError', 'GET', $sources, token => $_->[1])
+	  for ['with a role that may not be taken', token({ role => 'pg_monitor' })], ['with a role that does not exist', token({ role => 'nobody"; --' })];
+	answers("a token $_->[0]", 401, 'AuthorizationError', 'GET', $sources, token => $_->[1])
+	  for ['without a role', token({ role => undef })], ['with another algorithm', token({}, algorithm => 'HS512')];
+	answers('an invalid token with a large body', 401, 'AuthorizationError', 'PATCH', $source, token => 'x.y.z', body => 'x' x 5_000_000) for 1 .. 5;
+
+	# a query string changes nothing
+	is(answers("a query string $_", 200, '', 'PATCH', "$source?$_", body => { name => "a query string $_" })->json->{results}{name}, "a query string $_", 'is written')
+	  for 'x=1', 'limit=0', 'offset=5', 'select=status', 'x=eq.1&order=y';
 
 	# at once
 	my @pending;
@@ -209,30 +332,30 @@ for my $front ('the proxy', 'nginx')
 	is($large->json('/results/type'), 'manifest', 'is stored');
 	my ($manifest) = run_command([ 'curl', '-s', '-H', "Authorization: Bearer $manager", "http://127.0.0.1:$port$source" ]);
 	cmp_ok(index($manifest, qq("manifest": "$escaped")), '>', 0, 'and read again');
+	answers('a small one again', 200, '', 'PATCH', $source, body => { dbtConnection => github() });
 	answers('too large', 413, 'PayloadTooLargeError', 'PATCH', $source, body => '{"name": "' . ('x' x ($limit + 1)) . '"}');
 
-	# garbage, pipelined behind a request
-	for my $garbage ("GARBAGE\r\n\r\n", "\0\x16\x03\x01" x 100, "GET / HTTP/9.9\r\n\r\n", "PATCH $source HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "POST $sources HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")
+	# as bytes
+	request('named', 'PATCH', $source, body => { name => 'named' });
+	for my $case (raw_requests($source))
 	{
-		my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 5);
-		print $socket "GET $sources HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $viewer\r\n\r\n$garbage";
-		$socket->shutdown(1);
-		local $/;
-		my $reply = <$socket> // '';
-		unlike($reply, qr/at \S+ line \d+|DBD::Pg|SQLSTATE/, 'garbage gets no insight');
+		my ($name, $bytes, $expected, $stays) = @$case;
+		my @got = exchange($bytes, scalar(split ' ', $expected));
+		like(join(' ', map { $_->{status} } @got), qr/^(?:$expected)$/, "$name: $expected");
+		ok($got[-1]{closes}, "$name: and the connection is closed") if !$stays && @got && $got[-1]{status} >= 400;
+		append_to_file($responses, $json->encode({ name => "$port: $name", method => '', path => '', %$_ }) . "\n") for grep { $_->{status} >= 400 } @got;
 	}
-	answers('and the next request is served', 200, '', 'GET', $sources);
+	is(answers('none of them was taken for two', 200, '', 'GET', $source)->json->{results}{name}, 'named again', 'but for those that were');
 
 	# without PostgreSQL, and with it again
 	$node->safe_psql('postgres', "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator'");
-	request('the first one may find a broken one', 'GET', $sources);
-	answers('after broken connections', 200, '', 'GET', $sources);
+	recovers('after broken connections');
 	$node->stop('fast');
 	my $down = answers('PostgreSQL is down', 503, 'ServiceUnavailableError', 'GET', $sources);
 	is($down->headers->header('Retry-After'), 1, 'try again');
 	unlike($down->body, qr/postgres|socket|sql/i, 'nothing about the database');
 	$node->start;
-	answers('and up again', 200, '', 'GET', $sources);
+	recovers('and up again');
 
 	# in the middle of a request: it waits for a lock when its backend goes
 	my $holder = "BEGIN; SELECT FROM dbt.project_dbt_sources WHERE name <> '' FOR UPDATE; SELECT pg_sleep(60);";
@@ -252,11 +375,13 @@ for my $front ('the proxy', 'nginx')
 
 	# a lock that isn't free in time
 	$node->safe_psql('postgres', "ALTER ROLE authenticator SET lock_timeout = '200ms'; SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator'");
+	recovers('after another break');
 	$held = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $holder ], '>&', '/dev/null';
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
 	answers('a lock timeout', 503, 'ServiceUnavailableError', 'PATCH', $source, body => { name => 'x' });
 	$node->safe_psql('postgres', "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'; ALTER ROLE authenticator SET lock_timeout = '5s'");
 	$held->finish;
+	recovers('in the end');
 
 	is($json->encode(answers('delete', 200, '', 'DELETE', $source)->json), '{"status":"ok"}', 'deleted');
 }
@@ -268,7 +393,7 @@ my $expected = () = slurp_file($responses) =~ /\n/g;
 is($checked, "$expected checked\n", 'every answer is valid by the contract');
 
 # malformed bodies, and secrets, are in no log
-unlike(slurp_file($_), qr/sesame|personal_access_token/, "no secret in $_") for $node->logfile, "$folder/proxy.log", "$folder/nginx.log";
+unlike(slurp_file($_), qr/sesame|personal_access_token/, "no secret in $_") for $node->logfile, map { "$folder/$_.log" } 'proxy', 'nginx', 'postgrest';
 unlike(slurp_file($node->logfile), qr/22P02|invalid input syntax for type json/, 'malformed JSON is in no log');
 
 done_testing();
