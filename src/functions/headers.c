@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "base/domain.h"
 #include "base/json.h"
 #include "functions/headers.h"
 
@@ -103,4 +104,77 @@ IsIdentity(const char *content_encoding)
 {
 	return content_encoding == NULL || *content_encoding == '\0' ||
 		pg_strcasecmp(content_encoding, "identity") == 0;
+}
+
+/*
+ * Take If-Match apart: "*" or a list of entity tags, of which a weak one never
+ * matches.  Returns false if it is something else.  RFC 9110, sections 8.8.3 and
+ * 13.1.1.
+ */
+bool
+ParseIfMatch(const char *if_match, Precondition *precondition)
+{
+	const char *p = if_match;
+	bool		is_first = true;
+
+	precondition->any = strcmp(if_match, "*") == 0;
+	precondition->tags = NIL;
+	if (precondition->any)
+		return true;
+	for (;;)
+	{
+		bool		separated = is_first;
+		bool		is_weak;
+		const char *tag;
+
+		for (; *p == ',' || *p == ' ' || *p == '\t'; p++)
+			separated = separated || *p == ',';
+		if (*p == '\0')
+			return !is_first;
+		is_weak = strncmp(p, "W/", 2) == 0;
+		if (is_weak)
+			p += 2;
+		if (!separated || *p++ != '"')
+			return false;
+		/* all but controls, the blank and quotes */
+		for (tag = p; (unsigned char) *p > ' ' && *p != '"' && *p != 0x7F; p++)
+			;
+		if (*p != '"')
+			return false;
+		if (!is_weak)
+			precondition->tags = lappend(precondition->tags, pnstrdup(tag, p - tag));
+		p++;
+		is_first = false;
+	}
+}
+
+/*
+ * A version as an entity tag.
+ */
+char *
+EntityTag(int64 version)
+{
+	return psprintf("\"" INT64_FORMAT "\"", version);
+}
+
+/*
+ * Errors: ERRCODE_PRECONDITION_FAILED if the version isn't one of those that
+ * the precondition lists; a precondition that is NULL is always met.
+ */
+void
+RequireVersion(const Precondition *precondition, int64 version)
+{
+	char	   *tag = psprintf(INT64_FORMAT, version);
+	ListCell   *lc;
+
+	if (precondition == NULL || precondition->any)
+		return;
+	foreach(lc, precondition->tags)
+	{
+		if (strcmp(lfirst(lc), tag) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_PRECONDITION_FAILED),
+			 errmsg("dbt source has another version")));
 }

@@ -28,6 +28,7 @@
 #include "rules/jsontext.h"
 #include "rules/problems.h"
 #include "functions/routes.h"
+#include "storage/tables.h"
 
 #define BODY_PATH "body"
 
@@ -49,6 +50,7 @@ typedef struct Response
 	int			status;
 	Jsonb	   *body;
 	const char *allow;			/* the header Allow, or NULL */
+	int64		version;		/* of the source in the body, or 0 */
 } Response;
 
 /* an error of ours, or one that means the same, as the API has it */
@@ -64,6 +66,7 @@ static const ApiError api_errors[] = {
 	{ERRCODE_INSUFFICIENT_PRIVILEGE, 403, "ForbiddenError"},
 	{ERRCODE_NO_DATA_FOUND, 404, "NotFoundError"},
 	{ERRCODE_UNIQUE_VIOLATION, 409, "AlreadyExistsError"},
+	{ERRCODE_PRECONDITION_FAILED, 412, "PreconditionFailedError"},
 	{ERRCODE_PROGRAM_LIMIT_EXCEEDED, 413, "PayloadTooLargeError"},
 	{ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, 500, "UnexpectedServerError"},
 	{ERRCODE_DATA_CORRUPTED, 500, "UnexpectedServerError"},
@@ -182,38 +185,13 @@ FailureOf(const ErrorData *error, const ApiError *api_error)
 }
 
 /*
- * Call the function of a route as if the caller had: its schema is the one of
- * the function that is running.
- */
-static Jsonb *
-CallRoute(const Route *route, const Target *target, Jsonb *body, FunctionCallInfo caller)
-{
-	LOCAL_FCINFO(fcinfo, 3);
-	int			nargs = 0;
-	Datum		result;
-
-	InitFunctionCallInfoData(*fcinfo, caller->flinfo, 0, InvalidOid, NULL, NULL);
-	fcinfo->args[nargs++].value = UUIDPGetDatum(&target->project);
-	if (route->of_source)
-		fcinfo->args[nargs++].value = UUIDPGetDatum(&target->source);
-	if (route->takes_body)
-		fcinfo->args[nargs++].value = JsonbPGetDatum(body);
-	for (int i = 0; i < nargs; i++)
-		fcinfo->args[i].isnull = false;
-	fcinfo->nargs = nargs;
-	result = route->function(fcinfo);
-	return result == (Datum) 0 ? NULL : DatumGetJsonbP(result);
-}
-
-/*
  * Run an operation in a subtransaction.
  *
  * An error of the API becomes its response.  Any other is returned in *error,
  * with what was written undone, and nothing in the response.
  */
 static Response
-RunRoute(const Route *route, const Target *target, Jsonb *body,
-		 FunctionCallInfo caller, ErrorData **error)
+RunRoute(const Route *route, SourceCall *call, FunctionCallInfo caller, ErrorData **error)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -223,12 +201,17 @@ RunRoute(const Route *route, const Target *target, Jsonb *body,
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		Jsonb	   *results = CallRoute(route, target, body, caller);
+		Jsonb	   *results;
+
+		/* as if the caller had called the operation's function beside the running one */
+		UseSchema(CalledSchema(caller));
+		results = route->operation(call);
 
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(cxt);
 		CurrentResourceOwner = owner;
 		response = Success(route->status, results);
+		response.version = call->version;
 	}
 	PG_CATCH();
 	{
@@ -304,7 +287,9 @@ Answer(const Request *request, FunctionCallInfo caller, ErrorData **error)
 {
 	Target		target = ParsePath(request->path);
 	const Route *route;
-	Jsonb	   *body = NULL;
+	SourceCall	call = {&target.project, &target.source};
+	Precondition precondition;
+	const char *if_match;
 	Response	response;
 
 	if (!target.known)
@@ -318,10 +303,17 @@ Answer(const Request *request, FunctionCallInfo caller, ErrorData **error)
 	}
 	if (target.problems.count > 0)
 		return Failure(400, "ParameterError", "invalid path", ListProblems(target.problems));
-	if (route->takes_body && !ReadBody(request, &body, &response))
+	if_match = route->is_conditional ? FindHeader(request->headers, "if-match") : NULL;
+	if (if_match != NULL)
+	{
+		if (!ParseIfMatch(if_match, &precondition))
+			return BadRequest("invalid If-Match", "If-Match", "must be * or a list of entity tags");
+		call.precondition = &precondition;
+	}
+	if (route->takes_body && !ReadBody(request, &call.body, &response))
 		return response;
-	response = RunRoute(route, &target, body, caller, error);
-	WipeJsonb(body);
+	response = RunRoute(route, &call, caller, error);
+	WipeJsonb(call.body);
 	return response;
 }
 
@@ -339,6 +331,7 @@ HeadersOf(const Response *response, bool apart)
 	}			headers[] = {
 		{"Cache-Control", "no-store"},
 		{"Allow", response->allow},
+		{"ETag", response->version == 0 ? NULL : EntityTag(response->version)},
 	};
 	JsonbParseState *state = NULL;
 
@@ -362,8 +355,8 @@ HeadersOf(const Response *response, bool apart)
  *		returns (status integer, body jsonb, headers jsonb)
  *
  * Answer a request of the API: path as in the request line, body as it was
- * sent, headers an object of strings, of which Content-Type and
- * Content-Encoding count.  Those that are returned (Cache-Control, Allow)
+ * sent, headers an object of strings, of which Content-Type, Content-Encoding
+ * and If-Match count.  Those that are returned (Cache-Control, Allow, ETag)
  * belong into the response.  Contract: paths and responses.
  *
  * Errors: 22023 for a method or path that is NULL, and for headers that are no

@@ -21,11 +21,11 @@
 #define SOURCES_PATH "/dbt-sources"
 
 static const Route routes[] = {
-	{"GET", false, false, 200, list_project_dbt_sources},
-	{"POST", false, true, 201, create_project_dbt_source},
-	{"GET", true, false, 200, get_project_dbt_source},
-	{"PATCH", true, true, 200, update_project_dbt_source},
-	{"DELETE", true, false, 200, delete_project_dbt_source},
+	{"GET", false, false, false, 200, ListSources},
+	{"POST", false, true, false, 201, CreateSource},
+	{"GET", true, false, false, 200, GetSource},
+	{"PATCH", true, true, true, 200, UpdateSource},
+	{"DELETE", true, false, true, 200, RemoveSource},
 };
 
 /* 'x' is a hexadecimal digit, 'v' one of 8, 9, a, b (contract: UUID) */

@@ -10,9 +10,9 @@
 
 #include "postgres.h"
 
-#include "fmgr.h"
 #include "utils/uuid.h"
 
+#include "functions/sources.h"
 #include "rules/problems.h"
 
 /* an operation of the API */
@@ -21,8 +21,9 @@ typedef struct Route
 	const char *method;
 	bool		of_source;		/* of one source, not of all of a project */
 	bool		takes_body;
+	bool		is_conditional; /* If-Match counts */
 	int			status;			/* of a success */
-	PGFunction	function;		/* (project [, source] [, body]) */
+	Jsonb	   *(*operation) (SourceCall *call);
 } Route;
 
 /* what a path leads to */

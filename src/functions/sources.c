@@ -122,6 +122,22 @@ ParseBody(Jsonb *body, Problems *problems)
 }
 
 /*
+ * Lock the source of a call that has a precondition, and see whether it is met.
+ */
+static void
+CheckPrecondition(const SourceCall *call)
+{
+	Source	   *locked;
+
+	if (call->precondition == NULL)
+		return;
+	locked = LockOrAddSource(call->project, call->source);
+	if (locked == NULL)
+		RaiseManagedNotFound(call->project);
+	RequireVersion(call->precondition, locked->version);
+}
+
+/*
  * The summary of a source as it is stored.
  */
 static Jsonb *
@@ -143,8 +159,9 @@ SummarizeStored(Source *source)
  * should something of the table have changed that.
  */
 static Jsonb *
-SummarizeWritten(Source *stored, const ConnectionFields *fields)
+SummarizeWritten(Source *stored, const ConnectionFields *fields, int64 *version)
 {
+	*version = stored->version;
 	return stored->envelope == NULL ? MakeSummary(stored, fields) : SummarizeStored(stored);
 }
 
@@ -154,7 +171,7 @@ SummarizeWritten(Source *stored, const ConnectionFields *fields)
  * something wrong.
  */
 static Jsonb *
-ReplaceUnseen(Source *source, ConnectionFields *fields)
+ReplaceUnseen(Source *source, ConnectionFields *fields, int64 *version)
 {
 	Problems	problems = NO_PROBLEMS;
 	Source	   *stored;
@@ -167,7 +184,7 @@ ReplaceUnseen(Source *source, ConnectionFields *fields)
 		return NULL;
 	source->envelope = SealConnection(fields, source);
 	stored = ReplaceWholly(source, variant_names[fields->variant], PrefixOfNothingFor(fields, source));
-	return stored == NULL ? NULL : SummarizeWritten(stored, fields);
+	return stored == NULL ? NULL : SummarizeWritten(stored, fields, version);
 }
 
 /*
@@ -175,7 +192,8 @@ ReplaceUnseen(Source *source, ConnectionFields *fields)
  * views withhold, validate, encrypt, store.  Returns the summary.
  */
 static Jsonb *
-ReplaceConnection(Source *source, Source *locked, ConnectionFields *fields, Problems problems)
+ReplaceConnection(Source *source, Source *locked, ConnectionFields *fields, Problems problems,
+				  int64 *version)
 {
 	Jsonb	   *stored = StoredConnectionFor(fields, locked);
 	Jsonb	   *summary;
@@ -185,18 +203,18 @@ ReplaceConnection(Source *source, Source *locked, ConnectionFields *fields, Prob
 	RaiseProblems(problems);
 
 	source->envelope = SealConnection(fields, source);
-	summary = SummarizeWritten(ReplaceSource(source, variant_names[fields->variant]), fields);
+	summary = SummarizeWritten(ReplaceSource(source, variant_names[fields->variant]), fields, version);
 	WipeJsonb(stored);
 	return summary;
 }
 
 /*
  * Give a source a new connection, and a name unless that is NULL; problems are
- * those found so far.  Returns the summary.
+ * those found so far.  Returns the summary, and in *version that of the source.
  */
 static Jsonb *
 ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
-				 const JsonbValue *sent, Problems problems)
+				 const JsonbValue *sent, Problems problems, int64 *version)
 {
 	Source		source = {0};
 	Source	   *locked;
@@ -208,15 +226,53 @@ ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
 	source.name = name;
 	ReadFields(sent, true, &fields);
 	if (problems.count == 0)
-		summary = ReplaceUnseen(&source, &fields);
+		summary = ReplaceUnseen(&source, &fields, version);
 	if (summary == NULL)
 	{
 		locked = LockOrAddSource(project, uuid);
 		if (locked == NULL)
 			RaiseManagedNotFound(project);
-		summary = ReplaceConnection(&source, locked, &fields, problems);
+		summary = ReplaceConnection(&source, locked, &fields, problems, version);
 	}
 	return summary;
+}
+
+/*
+ * update_project_dbt_source(), if the call's precondition is met.
+ */
+Jsonb *
+UpdateSource(SourceCall *call)
+{
+	const pg_uuid_t *project = call->project;
+	const pg_uuid_t *uuid = call->source;
+	Problems	problems = NO_PROBLEMS;
+	Request		request;
+	Source	   *source;
+
+	PreventCommandIfReadOnly("update_project_dbt_source()");
+	RequireManageOfSource(project, uuid);
+	CheckPrecondition(call);
+	request = ParseBody(call->body, &problems);
+	if (SameUuid(project, uuid))
+	{
+		if (request.connection != NULL)
+			AddProblem(&problems, CONNECTION_PATH,
+					   "cannot be changed here for the primary source; use set_project_dbt_connection");
+		request.connection = NULL;
+	}
+
+	if (request.connection == NULL)
+	{
+		source = request.name != NULL && problems.count == 0 ?
+			RenameSource(project, uuid, request.name) : FetchSource(project, uuid);
+		if (source == NULL)
+			RaiseManagedNotFound(project);
+		RaiseProblems(problems);
+		call->version = source->version;
+		return SummarizeStored(source);
+	}
+
+	return ChangeConnection(project, uuid, request.name, request.connection, problems, &call->version);
 }
 
 /*
@@ -234,45 +290,18 @@ ChangeConnection(const pg_uuid_t *project, const pg_uuid_t *uuid, text *name,
 SILENT_FUNCTION(update_project_dbt_source)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
-	const pg_uuid_t *uuid = PG_GETARG_UUID_P(1);
-	Problems	problems = NO_PROBLEMS;
-	Request		request;
-	Source	   *source;
+	SourceCall	call = {project, PG_GETARG_UUID_P(1), PG_GETARG_JSONB_P(2)};
 
-	PreventCommandIfReadOnly("update_project_dbt_source()");
-	RequireManageOfSource(project, uuid);
-	request = ParseBody(PG_GETARG_JSONB_P(2), &problems);
-	if (SameUuid(project, uuid))
-	{
-		if (request.connection != NULL)
-			AddProblem(&problems, CONNECTION_PATH,
-					   "cannot be changed here for the primary source; use set_project_dbt_connection");
-		request.connection = NULL;
-	}
-
-	if (request.connection == NULL)
-	{
-		source = request.name != NULL && problems.count == 0 ?
-			RenameSource(project, uuid, request.name) : FetchSource(project, uuid);
-		if (source == NULL)
-			RaiseManagedNotFound(project);
-		RaiseProblems(problems);
-		PG_RETURN_JSONB_P(SummarizeStored(source));
-	}
-
-	PG_RETURN_JSONB_P(ChangeConnection(project, uuid, request.name, request.connection, problems));
+	PG_RETURN_JSONB_P(UpdateSource(&call));
 }
 
 /*
- * create_project_dbt_source(project uuid, body jsonb) returns jsonb
- *
- * Add a source: body is {name, dbtConnection}.  Returns the summary.
- *
- * Errors: as for update_project_dbt_source().
+ * create_project_dbt_source(), from C.
  */
-SILENT_FUNCTION(create_project_dbt_source)
+Jsonb *
+CreateSource(SourceCall *call)
 {
-	const pg_uuid_t *project = BeginProjectCall(fcinfo, body_args);
+	const pg_uuid_t *project = call->project;
 	Problems	problems = NO_PROBLEMS;
 	Request		request;
 	Source		source = {0};
@@ -281,12 +310,12 @@ SILENT_FUNCTION(create_project_dbt_source)
 	PreventCommandIfReadOnly("create_project_dbt_source()");
 	RequireManage(project);
 
-	request = ParseBody(PG_GETARG_JSONB_P(1), &problems);
-	if (JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)))
+	request = ParseBody(call->body, &problems);
+	if (JB_ROOT_IS_OBJECT(call->body))
 	{
 		JsonbValue	value;
 
-		if (!JsonFind(&PG_GETARG_JSONB_P(1)->root, "name", &value))
+		if (!JsonFind(&call->body->root, "name", &value))
 			AddProblem(&problems, "name", "is required");
 		if (request.connection == NULL)
 			AddProblem(&problems, CONNECTION_PATH, "is required");
@@ -304,7 +333,22 @@ SILENT_FUNCTION(create_project_dbt_source)
 	source.envelope = SealConnection(&fields, &source);
 	LockForCreation(project);
 	source.precedence = NextPrecedence(LastPrecedence(project));
-	PG_RETURN_JSONB_P(SummarizeWritten(InsertSource(&source, variant_names[fields.variant]), &fields));
+	return SummarizeWritten(InsertSource(&source, variant_names[fields.variant]), &fields, &call->version);
+}
+
+/*
+ * create_project_dbt_source(project uuid, body jsonb) returns jsonb
+ *
+ * Add a source: body is {name, dbtConnection}.  Returns the summary.
+ *
+ * Errors: as for update_project_dbt_source().
+ */
+SILENT_FUNCTION(create_project_dbt_source)
+{
+	const pg_uuid_t *project = BeginProjectCall(fcinfo, body_args);
+	SourceCall	call = {project, NULL, PG_GETARG_JSONB_P(1)};
+
+	PG_RETURN_JSONB_P(CreateSource(&call));
 }
 
 /*
@@ -319,11 +363,28 @@ SILENT_FUNCTION(set_project_dbt_connection)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, connection_args);
 	JsonbValue	connection;
+	int64		version;
 
 	PreventCommandIfReadOnly("set_project_dbt_connection()");
 	RequireManage(project);
 	connection = JsonRoot(PG_GETARG_JSONB_P(1));
-	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, &connection, NO_PROBLEMS));
+	PG_RETURN_JSONB_P(ChangeConnection(project, project, NULL, &connection, NO_PROBLEMS, &version));
+}
+
+/*
+ * delete_project_dbt_source(), if the call's precondition is met.
+ */
+Jsonb *
+RemoveSource(SourceCall *call)
+{
+	PreventCommandIfReadOnly("delete_project_dbt_source()");
+	RequireManage(call->project);
+	if (SameUuid(call->project, call->source))
+		ParameterError("the primary dbt source cannot be deleted");
+	CheckPrecondition(call);
+	if (!DeleteSource(call->project, call->source))
+		RaiseSourceNotFound();
+	return NULL;
 }
 
 /*
@@ -335,13 +396,9 @@ SILENT_FUNCTION(set_project_dbt_connection)
 SILENT_FUNCTION(delete_project_dbt_source)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
+	SourceCall	call = {project, PG_GETARG_UUID_P(1)};
 
-	PreventCommandIfReadOnly("delete_project_dbt_source()");
-	RequireManage(project);
-	if (SameUuid(project, PG_GETARG_UUID_P(1)))
-		ParameterError("the primary dbt source cannot be deleted");
-	if (!DeleteSource(project, PG_GETARG_UUID_P(1)))
-		RaiseSourceNotFound();
+	(void) RemoveSource(&call);
 	PG_RETURN_VOID();
 }
 
@@ -368,6 +425,21 @@ ListSource(Source *source, void *arg)
 }
 
 /*
+ * list_project_dbt_sources(), from C.
+ */
+Jsonb *
+ListSources(SourceCall *call)
+{
+	Listing		listing = {NULL, CurrentMemoryContext};
+
+	RequireView(call->project);
+	(void) pushJsonbValue(&listing.state, WJB_BEGIN_ARRAY, NULL);
+	ListSource(FetchSource(call->project, call->project), &listing);
+	ForEachAdditionalSource(call->project, ListSource, &listing);
+	return JsonbValueToJsonb(pushJsonbValue(&listing.state, WJB_END_ARRAY, NULL));
+}
+
+/*
  * list_project_dbt_sources(project uuid) returns jsonb
  *
  * An array of summaries: the primary source, then by precedence and name.
@@ -377,13 +449,9 @@ ListSource(Source *source, void *arg)
 SILENT_FUNCTION(list_project_dbt_sources)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
-	Listing		listing = {NULL, CurrentMemoryContext};
+	SourceCall	call = {project};
 
-	RequireView(project);
-	(void) pushJsonbValue(&listing.state, WJB_BEGIN_ARRAY, NULL);
-	ListSource(FetchSource(project, project), &listing);
-	ForEachAdditionalSource(project, ListSource, &listing);
-	PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&listing.state, WJB_END_ARRAY, NULL)));
+	PG_RETURN_JSONB_P(ListSources(&call));
 }
 
 static Source *
@@ -396,6 +464,38 @@ ViewSource(const pg_uuid_t *project, const pg_uuid_t *uuid)
 	if (source == NULL)
 		RaiseSourceNotFound();
 	return source;
+}
+
+/*
+ * get_project_dbt_source(), from C.
+ */
+Jsonb *
+GetSource(SourceCall *call)
+{
+	Source	   *source = ViewSource(call->project, call->source);
+	Jsonb	   *connection = RequireConnection(source);
+	ConnectionFields fields;
+	Jsonb	   *result;
+	JsonbParseState *state = NULL;
+
+	if (connection != NULL)
+		ReadConnection(connection, &fields);
+	call->version = source->version;
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	PushSummary(&state, source, connection == NULL ? NULL : &fields);
+	if (connection == NULL)
+		JsonPushNull(&state, CONNECTION_PATH);
+	else
+	{
+		/* the question takes a lock, so it is asked only where it matters */
+		bool		with_environment = EnvironmentOf(&fields) != NULL && MayManage(call->project);
+
+		JsonPushKey(&state, CONNECTION_PATH);
+		(void) RedactConnection(&state, &fields, with_environment);
+	}
+	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	WipeJsonb(connection);
+	return result;
 }
 
 /*
@@ -412,29 +512,9 @@ ViewSource(const pg_uuid_t *project, const pg_uuid_t *uuid)
 SILENT_FUNCTION(get_project_dbt_source)
 {
 	const pg_uuid_t *project = BeginProjectCall(fcinfo, source_args);
-	Source	   *source = ViewSource(project, PG_GETARG_UUID_P(1));
-	Jsonb	   *connection = RequireConnection(source);
-	ConnectionFields fields;
-	Jsonb	   *result;
-	JsonbParseState *state = NULL;
+	SourceCall	call = {project, PG_GETARG_UUID_P(1)};
 
-	if (connection != NULL)
-		ReadConnection(connection, &fields);
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	PushSummary(&state, source, connection == NULL ? NULL : &fields);
-	if (connection == NULL)
-		JsonPushNull(&state, CONNECTION_PATH);
-	else
-	{
-		/* the question takes a lock, so it is asked only where it matters */
-		bool		with_environment = EnvironmentOf(&fields) != NULL && MayManage(project);
-
-		JsonPushKey(&state, CONNECTION_PATH);
-		(void) RedactConnection(&state, &fields, with_environment);
-	}
-	result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-	WipeJsonb(connection);
-	PG_RETURN_JSONB_P(result);
+	PG_RETURN_JSONB_P(GetSource(&call));
 }
 
 /*

@@ -11,14 +11,25 @@
 
 #include "postgres.h"
 
-#include "fmgr.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
 
-#include "base/compat.h"
+#include "functions/headers.h"
 
-extern PGDLLEXPORT Datum update_project_dbt_source(PG_FUNCTION_ARGS);
-extern PGDLLEXPORT Datum create_project_dbt_source(PG_FUNCTION_ARGS);
-extern PGDLLEXPORT Datum list_project_dbt_sources(PG_FUNCTION_ARGS);
-extern PGDLLEXPORT Datum get_project_dbt_source(PG_FUNCTION_ARGS);
-extern PGDLLEXPORT Datum delete_project_dbt_source(PG_FUNCTION_ARGS);
+/* what an operation is asked for, and the version of what it returns */
+typedef struct SourceCall
+{
+	const pg_uuid_t *project;
+	const pg_uuid_t *source;
+	Jsonb	   *body;
+	const Precondition *precondition;	/* or NULL */
+	int64		version;		/* set by those on one source; else 0 */
+} SourceCall;
+
+extern Jsonb *ListSources(SourceCall *call);
+extern Jsonb *CreateSource(SourceCall *call);
+extern Jsonb *GetSource(SourceCall *call);
+extern Jsonb *UpdateSource(SourceCall *call);
+extern Jsonb *RemoveSource(SourceCall *call);
 
 #endif							/* DBT_SOURCES_SOURCES_H */

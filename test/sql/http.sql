@@ -50,6 +50,33 @@ SELECT sent, (http_request('GET', :'sources', NULL, sent)).status FROM unnest(AR
 SELECT http_request('GET', :'sources', NULL, '[]');
 SELECT http_request('GET', :'sources', NULL, 'null');
 
+-- versions: of what is returned, and what If-Match may ask for
+SELECT status, headers ->> 'ETag' AS etag FROM http_request('GET', :'sources');
+SELECT status, headers ->> 'ETag' AS etag FROM http_request('GET', :'sources' || '/' || :p);
+SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' || '/' || :p, '{"name": "p"}', '{"if-match": "\"1\""}');
+SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' || '/' || :p, '{}', '{"if-match": "*"}');
+SELECT status, headers ->> 'ETag' AS etag, body -> 'error' AS error FROM http_request('PATCH', :'sources' || '/' || :p, '{"name": "q"}', '{"if-match": "\"1\""}');
+SELECT sent, status, headers ->> 'ETag' AS etag, body #>> '{results,name}' AS name, body #>> '{error,name}' AS error FROM unnest(ARRAY['"2"', '"1", "3"', ' , "x" ,,"4",', 'W/"5"', 'W/"5","5"', '""',
+	'"05"', '"6', '6', '"6" "6"', '"6",*', '*,"6"', 'w/"6"', '"6"x', ',', '', '* ', '"6 "', E'"6\u00e9"', '"7","-1","99999999999999999999"']) WITH ORDINALITY AS t (sent, n),
+	http_request('PATCH', :'sources' || '/' || :p, jsonb_build_object('name', 'n' || n)::text, jsonb_build_object('If-Match', sent)) ORDER BY n;
+SELECT status, headers ->> 'ETag' AS etag, body #>> '{results,projectDbtSourceUuid}' AS uuid FROM http_request('POST', :'sources', '{"name": "v", "dbtConnection": {"type": "none"}}', '{"if-match": "ignored"}') \gset v_
+SELECT :v_status AS status, :'v_etag' AS etag;
+SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' || '/' || :'v_uuid', '{"dbtConnection": {"type": "dbt"}}', '{"if-match": "\"1\""}');
+SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' || '/' || :'v_uuid', '{"name": "w", "dbtConnection": {"type": "dbt", "x": "y"}}', '{"if-match": "\"1\""}');
+SELECT status, headers ->> 'ETag' AS etag, body #>> '{results,name}' AS name FROM http_request('HEAD', :'sources' || '/' || :'v_uuid', NULL, '{"if-match": "\"1\""}');
+SELECT method, status, body -> 'error' AS error FROM unnest(ARRAY['DELETE', 'PATCH']) AS method, http_request(method, :'sources' || '/' || :'v_uuid', '{"name": ""}', '{"if-match": "\"3\""}');
+-- who may not change it learns nothing of its version, nor does anybody of what isn't there
+CREATE ROLE regress_http;
+GRANT SELECT ON projects TO regress_http;
+SET ROLE regress_http;
+SELECT method, status FROM unnest(ARRAY['DELETE', 'PATCH']) AS method, http_request(method, :'sources' || '/' || :'v_uuid', '{"name": ""}', '{"if-match": "\"3\""}');
+RESET ROLE;
+DROP OWNED BY regress_http;
+DROP ROLE regress_http;
+SELECT method, status FROM unnest(ARRAY['DELETE', 'PATCH']) AS method, http_request(method, :'sources' || '/' || :unknown, '{"name": ""}', '{"if-match": "*"}');
+SELECT method, status, headers ->> 'ETag' AS etag FROM http_request('DELETE', :'sources' || '/' || :'v_uuid', NULL, '{"if-match": "\"2\""}') AS t, (VALUES ('DELETE')) AS m (method);
+SELECT (http_request('PATCH', :'sources' || '/' || :p, '{"name": "Project dbt connection"}')).status;
+
 -- bodies
 SELECT status, body FROM http_request('POST', :'sources');
 SELECT sent, status, body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['', ' ', '{', '{"name": "sesame"', '{"name": "\u0000"}', '{"name": "\ud800"}', 'sesame', '{"a": 1}{}', E'\u00a0{}',
