@@ -88,9 +88,8 @@ const names = {
 };
 
 // An answer that doesn't come from the database.
-class Refusal extends Error {
+class Refusal {
   constructor(status, message, headers = {}, sqlstate = undefined) {
-    super(message);
     Object.assign(this, { status, headers, sqlstate });
     this.body = JSON.stringify({ status: 'error', error: { name: names[status], statusCode: status, message } });
   }
@@ -110,7 +109,7 @@ function refusalOf(error) {
 }
 
 const routeOf = (path) => /^\/api\/v1\/projects\/[^/]*\/dbt-sources(?:\/[^/]*)?$/.test(path)
-  ? path.replace(/[^/]*(?=\/dbt-sources)|(?<=dbt-sources\/).*/g, '{}') : 'other';
+  ? path.replace(/[^/]+(?=\/dbt-sources)|(?<=dbt-sources\/).+/g, '{}') : 'other';
 
 function log(req, refusal) {
   if (refusal.status < 500 && refusal.sqlstate === undefined) return;
@@ -148,6 +147,7 @@ async function readBody(req, res) {
   const chunks = [];
   if (length > settings.max_body) throw tooLarge();
   if (held + length > settings.max_bodies) throw unavailable('memory');
+  if (length === 0 && !req.headers['transfer-encoding']) return null;
   if (req.expectsContinue) res.writeContinue();
   req.held = 0;
   await new Promise((resolve, reject) => {
@@ -161,7 +161,7 @@ async function readBody(req, res) {
       else chunks.push(chunk);
     });
     req.on('end', resolve);
-    req.on('close', () => reject(new Refusal(400, 'the connection was closed')));
+    req.on('close', () => { if (!req.complete) reject(new Refusal(400, 'the connection was closed')); });
   }).finally(() => { socket.reading = undefined; req.removeAllListeners('data'); });
   return chunks.length === 0 ? null : Buffer.concat(chunks);
 }
