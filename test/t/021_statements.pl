@@ -42,7 +42,7 @@ my $log = slurp_file($node->logfile, $offset);
 my %seen = map { $_ => 1 } $log =~ /Query Text: ([^\n]*public\.project(?:s|_dbt_sources)\b[^\n]*)/g;
 
 # those that go over all projects are planned with their values, each time
-my $over_all = qr/^SELECT .* ORDER BY project_uuid, project_dbt_source_uuid LIMIT \$4$|^SELECT pg_catalog\.substr\(.* WHERE dbt_connection IS NOT NULL$/;
+my $over_all = qr/^SELECT .* ORDER BY project_uuid, project_dbt_source_uuid LIMIT \$4$|^SELECT CAST\(dbt_connection AS pg_catalog\.text\) .* WHERE dbt_connection IS NOT NULL$/;
 my $equals = qr/OPERATOR\(pg_catalog\.=\) \$/;
 
 sub is_simple

@@ -303,9 +303,11 @@ like($log, $bytes_of_token, 'and some as bytes in a plan');
 
 # 2. with it
 (my $silent, $log) = run_all('pg_stat_statements, auto_explain, pgaudit, dbt_sources');
-my @leaks = grep { /$part_of_token/ } split /\n/, $log;
+# (folders have names at random, in which such a part may be, too)
+my $folders = join '|', map { quotemeta } $node->host, getcwd();
+my @leaks = grep { s/(?:$folders)[\w.\/-]*//gr =~ /$part_of_token/ } split /\n/, $log;
 is(scalar @leaks, 0, 'with it, none, and no part of one') or diag(join "\n", map { /(.{0,200}$part_of_token.{0,60})/ ? $1 : $_ } @leaks[0 .. ($#leaks > 29 ? 29 : $#leaks)]);
-@leaks = grep { /$part_of_token/ } map { split /\n/ } @outputs;
+@leaks = grep { s/(?:$folders)[\w.\/-]*//gr =~ /$part_of_token/ } map { split /\n/ } @outputs;
 is(scalar @leaks, 0, 'nor in what clients are told') or diag(join "\n", @leaks[0 .. ($#leaks > 19 ? 19 : $#leaks)]);
 like($log, qr/statement: SELECT update_project_dbt_source\(\*$/m, 'but the names are there');
 like($log, qr/AUDIT: SESSION,\d+,\d+,READ,SELECT,/, 'and what pgaudit says of a statement');
