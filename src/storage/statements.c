@@ -204,18 +204,19 @@ GetPlan(Statement statement, const Tables *tables)
 }
 
 /*
- * Become the owner of a table.  An error puts the caller's identity and settings
- * back when the (sub)transaction is aborted.
+ * Become the owner of a table, with restrictions (of a security context) that
+ * are added.  An error puts the caller's identity and settings back when the
+ * (sub)transaction is aborted.
  */
 static Identity
-BecomeOwner(Oid owner)
+BecomeOwner(Oid owner, int restrictions)
 {
 	Identity	caller;
 
 	GetUserIdAndSecContext(&caller.userid, &caller.sec_context);
 	SetUserIdAndSecContext(owner,
 						   caller.sec_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+						   SECURITY_NOFORCE_RLS | restrictions);
 	caller.nestlevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -240,7 +241,7 @@ BecomeWhoRuns(Statement statement, const Tables *tables)
 						   tables->unsafe_function),
 				 errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp, with the schemas that it needs before pg_temp.",
 						 tables->unsafe_function)));
-	return statements[statement].role == CALLER_ON_PROJECTS ? nobody : BecomeOwner(tables->owner);
+	return statements[statement].role == CALLER_ON_PROJECTS ? nobody : BecomeOwner(tables->owner, 0);
 }
 
 static void
@@ -451,7 +452,8 @@ ForEachHeaderIn(Oid table, HeaderCallback callback, void *arg)
 	ConnectSpi();
 	text = psprintf("SELECT CAST(dbt_connection AS pg_catalog.text) FROM %s WHERE dbt_connection IS NOT NULL",
 					QualifiedName(table));
-	caller = BecomeOwner(TableOwner(table));
+	/* whose table it is, nobody knows, and so what would run if it changed now */
+	caller = BecomeOwner(TableOwner(table), SECURITY_RESTRICTED_OPERATION);
 	ForEachFetched(SPI_cursor_open_with_args(NULL, text, 0, NULL, NULL, NULL, false, 0),
 				   ReceiveHeader, &receiver);
 	BecomeCaller(caller);

@@ -18,6 +18,8 @@
 #include "storage/storage.h"
 #include "storage/tables.h"
 
+#define PRIMARY_LOCKS 256
+
 /*
  * The primary source of a project whose sources were never changed.
  */
@@ -83,14 +85,16 @@ RefuseSuppressed(const pg_uuid_t *project, const pg_uuid_t *source)
  * Give the primary source of a project its row, if it still has none.
  *
  * The lock makes two who do so wait for each other, as the table may not have
- * what ON CONFLICT needs: unique constraints can be made deferrable.
+ * what ON CONFLICT needs: unique constraints can be made deferrable.  Projects
+ * share locks, so that a transaction that does so for very many has room for them.
  */
 static void
 AddPrimary(const pg_uuid_t *project)
 {
 	Datum		args[] = {UUIDPGetDatum(project)};
 
-	LockDatabaseObject(GetTables()->sources, hash_bytes(project->data, UUID_LEN), 0, ExclusiveLock);
+	LockDatabaseObject(GetTables()->sources, hash_bytes(project->data, UUID_LEN) % PRIMARY_LOCKS, 0,
+					   ExclusiveLock);
 	if (FetchRow(project, project) != NULL)
 		return;
 	(void) RunStatement(ADD_PRIMARY, args, NULL, NULL);
