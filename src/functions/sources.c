@@ -162,7 +162,7 @@ static Jsonb *
 SummarizeWritten(Source *stored, const ConnectionFields *fields, int64 *version)
 {
 	*version = stored->version;
-	return stored->envelope == NULL ? MakeSummary(stored, fields) : SummarizeStored(stored);
+	return stored->as_sent ? MakeSummary(stored, fields) : SummarizeStored(stored);
 }
 
 /*

@@ -23,6 +23,8 @@ typedef struct Source
 	char	   *type;			/* of the connection as stored, or NULL */
 	text	   *envelope;		/* as stored or to be; NULL as long as there is no
 								 * connection */
+	bool		as_sent;		/* after it was written: the connection that was
+								 * sent is what is stored */
 } Source;
 
 /* the key of such a row */

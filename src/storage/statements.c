@@ -36,13 +36,14 @@
 #define OF_PROJECT " WHERE project_uuid " EQ " $1"
 #define OF_SOURCE OF_PROJECT " AND project_dbt_source_uuid " EQ " $2"
 
-/* what every statement returns of a source, in the order of Source */
-#define PLAIN_COLUMNS "project_uuid, project_dbt_source_uuid, name, precedence, version, dbt_connection_type"
+/* what every statement returns of a source */
+#define PLAIN_COLUMNS "name, precedence, version, dbt_connection_type"
 #define COLUMNS PLAIN_COLUMNS ", dbt_connection"
 #define NO_CONNECTION PLAIN_COLUMNS ", NULL::pg_catalog.text"
-/* nothing for the connection that was sent, as long as that is what is stored */
-#define UNLESS_SENT(parameter) PLAIN_COLUMNS ", CASE WHEN dbt_connection " EQ " " parameter \
-	" THEN NULL ELSE COALESCE(dbt_connection, '') END"
+/* what it is of, unless the arguments say so */
+#define KEY ", project_uuid, project_dbt_source_uuid"
+/* whether the connection that was sent is what is stored */
+#define AS_SENT(parameter) PLAIN_COLUMNS ", dbt_connection " EQ " " parameter
 
 #define CHANGED "version = version " PLUS " 1, updated_at = pg_catalog.now()"
 
@@ -50,7 +51,7 @@
 #define OF_TABLE " FROM %1$s"
 
 #define NUM_STATEMENTS (DELETE_SOURCE + 1)
-#define NUM_COLUMNS 7
+#define NUM_COLUMNS 5			/* without the key */
 #define MAX_ARGS 6
 
 #define GENERIC CURSOR_OPT_GENERIC_PLAN
@@ -99,32 +100,32 @@ static const struct
 		"INSERT INTO %1$s (project_uuid, project_dbt_source_uuid, name, precedence)"
 		" VALUES ($1, $1, '" PRIMARY_NAME "', 0)"},
 	[LIST_ADDITIONAL] = {OWNER_READS, GENERIC, 1, {UUIDOID},
-		"SELECT " COLUMNS OF_TABLE OF_PROJECT
+		"SELECT " COLUMNS KEY OF_TABLE OF_PROJECT
 		" AND project_dbt_source_uuid OPERATOR(pg_catalog.<>) $1 ORDER BY precedence, name"},
 	/* planned for its limit, so that a batch reads no more than it needs */
 	[LIST_STALE] = {OWNER_READS, CUSTOM, 4, {UUIDOID, UUIDOID, TEXTOID, INT4OID},
-		"SELECT " COLUMNS OF_TABLE
+		"SELECT " COLUMNS KEY OF_TABLE
 		" WHERE ($1 IS NULL OR ROW(project_uuid, project_dbt_source_uuid) OPERATOR(pg_catalog.>) ROW($1, $2))"
 		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($3)) OPERATOR(pg_catalog.<>) $3"
 		" ORDER BY project_uuid, project_dbt_source_uuid LIMIT $4"},
 	[LAST_PRECEDENCE] = {OWNER_READS, GENERIC, 1, {UUIDOID},
-		"SELECT " NO_CONNECTION OF_TABLE OF_PROJECT " ORDER BY precedence DESC LIMIT 1"},
+		"SELECT " NO_CONNECTION KEY OF_TABLE OF_PROJECT " ORDER BY precedence DESC LIMIT 1"},
 	[RENAME_SOURCE] = {OWNER_WRITES, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
 		"UPDATE %1$s SET name = $3, " CHANGED OF_SOURCE " RETURNING " COLUMNS},
 	[REPLACE_SOURCE] = {OWNER_WRITES, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE %1$s SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5, "
-		CHANGED OF_SOURCE " RETURNING " UNLESS_SENT("$5")},
+		CHANGED OF_SOURCE " RETURNING " AS_SENT("$5")},
 	[REPLACE_WHOLLY] = {OWNER_WRITES, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE %1$s SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5, "
 		CHANGED OF_SOURCE
 		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($6)) " EQ " $6"
-		" RETURNING " UNLESS_SENT("$5")},
+		" RETURNING " AS_SENT("$5")},
 	[REENCRYPT_SOURCE] = {OWNER_WRITES, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
-		"UPDATE %1$s SET dbt_connection = $3" OF_SOURCE " RETURNING " UNLESS_SENT("$3")},
+		"UPDATE %1$s SET dbt_connection = $3" OF_SOURCE " RETURNING " AS_SENT("$3")},
 	[INSERT_SOURCE] = {OWNER_WRITES, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, INT4OID, TEXTOID, TEXTOID},
 		"INSERT INTO %1$s (project_uuid, project_dbt_source_uuid, name, precedence,"
 		" dbt_connection_type, dbt_connection) VALUES ($1, $2, $3, $4, $5, $6)"
-		" RETURNING " UNLESS_SENT("$6")},
+		" RETURNING " AS_SENT("$6")},
 	[DELETE_SOURCE] = {OWNER_WRITES, GENERIC, 2, {UUIDOID, UUIDOID},
 		"DELETE" OF_TABLE OF_SOURCE},
 };
@@ -296,26 +297,29 @@ GetColumn(HeapTuple tuple, TupleDesc desc, int column)
 
 /*
  * The source in a row that a statement returned, palloc'd in the current
- * context.  An envelope that is stored out of line is not fetched here, as not
- * everybody needs it.
+ * context; args are the statement's.  An envelope that is stored out of line is
+ * not fetched here, as not everybody needs it.
  */
 static Source *
-MakeSource(HeapTuple tuple, TupleDesc desc)
+MakeSource(HeapTuple tuple, TupleDesc desc, Datum *args)
 {
-	Source	   *source = palloc(sizeof(Source));
+	Source	   *source = palloc0(sizeof(Source));
+	bool		has_key = desc->natts > NUM_COLUMNS;
 	bool		isnull;
-	Datum		type;
-	Datum		envelope;
+	Datum		value;
 
-	source->project = *DatumGetUUIDP(GetColumn(tuple, desc, 1));
-	source->source = *DatumGetUUIDP(GetColumn(tuple, desc, 2));
-	source->name = DatumGetTextPCopy(GetColumn(tuple, desc, 3));
-	source->precedence = DatumGetInt32(GetColumn(tuple, desc, 4));
-	source->version = DatumGetInt64(GetColumn(tuple, desc, 5));
-	type = heap_getattr(tuple, 6, desc, &isnull);
-	source->type = isnull ? NULL : TextDatumGetCString(type);
-	envelope = heap_getattr(tuple, NUM_COLUMNS, desc, &isnull);
-	source->envelope = isnull ? NULL : (text *) DatumGetPointer(datumCopy(envelope, false, -1));
+	source->project = *DatumGetUUIDP(has_key ? GetColumn(tuple, desc, NUM_COLUMNS + 1) : args[0]);
+	source->source = *DatumGetUUIDP(has_key ? GetColumn(tuple, desc, NUM_COLUMNS + 2) : args[1]);
+	source->name = DatumGetTextPCopy(GetColumn(tuple, desc, 1));
+	source->precedence = DatumGetInt32(GetColumn(tuple, desc, 2));
+	source->version = DatumGetInt64(GetColumn(tuple, desc, 3));
+	value = heap_getattr(tuple, 4, desc, &isnull);
+	source->type = isnull ? NULL : TextDatumGetCString(value);
+	value = heap_getattr(tuple, NUM_COLUMNS, desc, &isnull);
+	if (TupleDescAttr(desc, NUM_COLUMNS - 1)->atttypid == BOOLOID)
+		source->as_sent = !isnull && DatumGetBool(value);
+	else if (!isnull)
+		source->envelope = (text *) DatumGetPointer(datumCopy(value, false, -1));
 	return source;
 }
 
@@ -348,7 +352,7 @@ RunStatement(Statement statement, Datum *args, const char *nulls, Source **resul
 		MemoryContext spi = MemoryContextSwitchTo(cxt);
 
 		*result = count == 0 ? NULL :
-			MakeSource(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+			MakeSource(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, args);
 		MemoryContextSwitchTo(spi);
 	}
 	SPI_finish();
@@ -399,7 +403,7 @@ ReceiveSource(HeapTuple row, TupleDesc desc, void *arg)
 {
 	SourceReceiver *receiver = arg;
 
-	receiver->callback(MakeSource(row, desc), receiver->arg);
+	receiver->callback(MakeSource(row, desc, NULL), receiver->arg);
 }
 
 /*

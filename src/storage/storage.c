@@ -208,7 +208,7 @@ ReencryptSource(const Source *source, text *envelope)
 	if (RunStatement(LOCK_STALE_SOURCE, key, NULL, NULL) == 0)
 		return REENCRYPTION_SKIPPED;
 	(void) RunStatement(REENCRYPT_SOURCE, args, NULL, &stored);
-	return stored != NULL && stored->envelope == NULL ? REENCRYPTED : REENCRYPTION_REFUSED;
+	return stored != NULL && stored->as_sent ? REENCRYPTED : REENCRYPTION_REFUSED;
 }
 
 /*
@@ -236,6 +236,17 @@ RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name)
 	return result;
 }
 
+/*
+ * A source that was written, or NULL; fetched again if a trigger has stored
+ * another connection than the one that was sent.
+ */
+static Source *
+AsStored(Source *written)
+{
+	return written == NULL || written->as_sent ? written :
+		FetchSource(&written->project, &written->source);
+}
+
 static Source *
 RunReplacement(Statement statement, const Source *source, const char *type, text *prefix)
 {
@@ -245,15 +256,15 @@ RunReplacement(Statement statement, const Source *source, const char *type, text
 	Source	   *result;
 
 	(void) RunStatement(statement, args, source->name == NULL ? "  n   " : NULL, &result);
-	return result;
+	return AsStored(result);
 }
 
 /*
  * Store the connection of a source that is locked, and its name unless that is
  * NULL.
  *
- * Returns the source as it is stored; its envelope is NULL if that is the one
- * that was given.  Errors as for RenameSource().
+ * Returns the source as it is stored, without its envelope if that is as it was
+ * sent.  Errors as for RenameSource().
  */
 Source *
 ReplaceSource(const Source *source, const char *type)
@@ -314,6 +325,7 @@ InsertSource(const Source *source, const char *type)
 	Source	   *stored;
 
 	(void) RunStatement(INSERT_SOURCE, args, NULL, &stored);
+	stored = AsStored(stored);
 	if (stored == NULL)
 		RaiseSuppressed(source);
 	return stored;
