@@ -145,4 +145,4 @@ END $$;
 
 ALTER DATABASE postgres SET peer.passphrase = 'a passphrase of some length';
 INSERT INTO peer_sources SELECT uuid_of(1, i), uuid_of(2, i), 'source', 1, pgp_sym_encrypt(connection('main')::text, 'a passphrase of some length', o)
-FROM (VALUES (0, ''), (1, 's2k-mode=0, cipher-algo=aes256')) v (i, o);
+FROM (VALUES (0, ''), (1, 's2k-mode=0, cipher-algo=aes256'), (2, ''), (3, 's2k-mode=0, cipher-algo=aes256')) v (i, o);
