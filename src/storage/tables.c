@@ -293,20 +293,27 @@ FindConstraints(Relation rel, Tables *tables)
 }
 
 /*
- * Whether the setting of a function's search_path keeps a caller's temporary
- * tables from standing in for others: it names pg_temp last.  Where it isn't
- * named it comes first (PostgreSQL: "Writing SECURITY DEFINER Functions Safely").
- * An empty path finds nothing that isn't named with its schema.
+ * Whether the setting of a function's search_path keeps what a caller has made in
+ * pg_temp from standing in for others: it names pg_temp last.  Where it isn't
+ * named it comes first, before pg_catalog, and in an empty path, too: a domain
+ * of the name "text" is enough (PostgreSQL: "Writing SECURITY DEFINER Functions
+ * Safely").
  */
 static bool
 IsSafePath(const char *path)
 {
 	List	   *names;
+	ListCell   *lc;
 
 	if (!SplitIdentifierString(pstrdup(path), ',', &names))
 		return false;
-	return names == NIL || strcmp(llast(names), "pg_temp") == 0 ||
-		(list_length(names) == 1 && strcmp(linitial(names), "") == 0);
+	foreach(lc, names)
+	{
+		/* named twice, it is where it is named first */
+		if (strcmp(lfirst(lc), "pg_temp") == 0)
+			return lnext(names, lc) == NULL;
+	}
+	return false;
 }
 
 static bool

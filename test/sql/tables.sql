@@ -61,21 +61,36 @@ ALTER FUNCTION audit() SET search_path = dbt;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
 ALTER FUNCTION audit() SET search_path = pg_temp, dbt;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
+ALTER FUNCTION audit() SET search_path = pg_temp, dbt, pg_temp;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
 ALTER FUNCTION audit() SET search_path = dbt, pg_temp;
 SET ROLE regress_dbt_manager;
 SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "audited"}') ->> 'name' AS renamed;
 SELECT count(*) AS attacked FROM pg_temp.audit;
 RESET ROLE;
 SELECT * FROM dbt.audit;
--- none that is disabled, nor one with an empty path, which has all names qualified
+-- one that is disabled doesn't
 ALTER FUNCTION audit() RESET search_path;
 ALTER TABLE project_dbt_sources DISABLE TRIGGER audit;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
 ALTER TABLE project_dbt_sources ENABLE ALWAYS TRIGGER audit;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}');
+-- an empty path has pg_temp first, too: all tables are qualified, but types are found there
 CREATE OR REPLACE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$
-BEGIN INSERT INTO dbt.audit VALUES (NEW.name, current_user); RETURN NEW; END $$;
-SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
+DECLARE new_name text := NEW.name;
+BEGIN INSERT INTO dbt.audit VALUES (new_name, current_user); RETURN NEW; END $$;
+SET ROLE regress_dbt_manager;
+CREATE FUNCTION pg_temp.attack(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN RAISE NOTICE 'attack as %', current_user; RETURN true; END $$;
+CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.attack(VALUE));
+GRANT USAGE ON TYPE pg_temp.text TO PUBLIC;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
+RESET ROLE;
+ALTER FUNCTION audit() SET search_path = pg_temp;
+SET ROLE regress_dbt_manager;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
+DROP DOMAIN pg_temp.text;
+RESET ROLE;
 SELECT * FROM dbt.audit;
 DROP TRIGGER audit ON project_dbt_sources;
 -- whatever the caller's search_path is, a function that isn't a trigger's has ours
@@ -140,7 +155,7 @@ DROP RULE frozen ON project_dbt_sources;
 -- only the unique name of a project is ours; a row that breaks a rule isn't shown
 CREATE UNIQUE INDEX lower_name ON project_dbt_sources (project_uuid, lower(name));
 CREATE UNIQUE INDEX one_of_a_type ON project_dbt_sources (dbt_connection_type) WHERE dbt_connection_type = 'manifest';
-CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$ BEGIN INSERT INTO public.taken VALUES (NEW.name); RETURN NEW; END $$;
+CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_temp AS $$ BEGIN INSERT INTO public.taken VALUES (NEW.name); RETURN NEW; END $$;
 CREATE TABLE public.taken (name text CONSTRAINT project_dbt_sources_project_uuid_name_key UNIQUE, CHECK (name <> 'secretive'));
 GRANT ALL ON public.taken TO regress_dbt_app;
 INSERT INTO public.taken VALUES ('taken');
