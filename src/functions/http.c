@@ -195,14 +195,15 @@ RunRoute(const Route *route, SourceCall *call, FunctionCallInfo caller, ErrorDat
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile Response response = {0};
+	Jsonb	   *volatile results = NULL;
+	ErrorData  *volatile caught = NULL;
+	const ApiError *api_error;
+	Response	response = {0};
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		Jsonb	   *results;
-
 		/* as if the caller had called the operation's function beside the running one */
 		UseSchema(CalledSchema(caller));
 		results = route->operation(call);
@@ -210,28 +211,29 @@ RunRoute(const Route *route, SourceCall *call, FunctionCallInfo caller, ErrorDat
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(cxt);
 		CurrentResourceOwner = owner;
-		response = Success(route->status, results);
-		response.version = call->version;
 	}
 	PG_CATCH();
 	{
-		const ApiError *api_error;
-		ErrorData  *caught;
-
 		MemoryContextSwitchTo(cxt);
 		caught = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(cxt);
 		CurrentResourceOwner = owner;
-
-		api_error = FindApiError(caught);
-		if (api_error != NULL)
-			response = FailureOf(caught, api_error);
-		else
-			*error = caught;
 	}
 	PG_END_TRY();
+
+	/* not in there: the subtransaction is over, and an error would end another */
+	api_error = caught == NULL ? NULL : FindApiError(caught);
+	if (caught == NULL)
+	{
+		response = Success(route->status, results);
+		response.version = call->version;
+	}
+	else if (api_error != NULL)
+		response = FailureOf(caught, api_error);
+	else
+		*error = caught;
 	return response;
 }
 

@@ -58,6 +58,20 @@ like($stderr, qr/54000: dbtConnection is too large to be stored/, 'past the limi
 like($node->safe_psql('postgres', "SELECT status FROM http_request('POST', '/api/v1/projects/$project/dbt-sources',
 		'[' || repeat('0,', 1 << 24) || '0]')"), qr/^4(00|13)$/, 'over HTTP, too: more elements than fit one allocation');
 
+# a source that is as large as a document may be, and then something around it
+$node->psql('postgres', "SELECT set_project_dbt_connection('$project', jsonb_build_object('type', 'gitlab', 'personal_access_token', 't',
+		'repository', 'r', 'project_sub_path', '/', 'branch', repeat('b', ((1 << 28) - 1 - overhead) / 2)))
+	FROM (SELECT pg_column_size(get_project_dbt_source('$project', (s ->> 'projectDbtSourceUuid')::uuid)) AS overhead
+		FROM set_project_dbt_connection('$project', '{\"type\": \"gitlab\", \"personal_access_token\": \"t\",
+			\"repository\": \"r\", \"project_sub_path\": \"/\", \"branch\": \"\"}') s OFFSET 0) o");
+cmp_ok($node->safe_psql('postgres', "SELECT pg_column_size(get_project_dbt_source('$project', '$project'))"), '>', (1 << 28) - 16,
+	'a source that just fits');
+my $stdout;
+$node->psql('postgres', "SELECT http_request('GET', '/api/v1/projects/$project/dbt-sources/$project'); SELECT 'still here'",
+	stdout => \$stdout, stderr => \$stderr, on_error_stop => 0);
+like($stderr, qr/ERROR:  total size of jsonb object/, 'an answer that does not is an error');
+is($stdout, 'still here', 'after which the session goes on');
+
 $node->psql('postgres', "CREATE TEMP TABLE b AS SELECT jsonb_build_object('name', 'x', 'dbtConnection', jsonb_build_object('type', 'dbt',
 		'environment', ('[' || repeat('{},', 1999999) || '{}]')::jsonb)) AS b;
 	SET statement_timeout = 20;
