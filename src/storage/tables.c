@@ -121,6 +121,22 @@ SourcesTableIn(Oid namespace)
 }
 
 /*
+ * Whether a column of that name can have envelopes.  Of what type it has become
+ * doesn't matter: until it is changed back, they are still there.
+ */
+static bool
+HasText(Oid table, const char *name)
+{
+	AttrNumber	attnum = get_attnum(table, name);
+	char		category = '\0';
+	bool		ignored;
+
+	if (attnum != InvalidAttrNumber)
+		get_type_category_preferred(get_atttype(table, attnum), &category, &ignored);
+	return category == TYPCATEGORY_STRING;
+}
+
+/*
  * The tables of sources of this database, in whatever schema: an extension that
  * was dropped leaves one.
  */
@@ -143,7 +159,7 @@ AllSourcesTables(void)
 		/* another session's temporary table can't be read, and isn't for keeps */
 		if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
 			form->relpersistence != RELPERSISTENCE_TEMP &&
-			get_atttype(form->oid, get_attnum(form->oid, "dbt_connection")) == TEXTOID)
+			HasText(form->oid, "dbt_connection"))
 			tables = lappend_oid(tables, form->oid);
 	}
 	systable_endscan(scan);

@@ -19,6 +19,15 @@ SELECT rotate_encryption_key() AS second \gset
 SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
 SELECT set_project_dbt_connection(:p, '{"type": "none", "target": "t"}') ->> 'type' AS type;
 SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+-- whatever its type becomes, the column has connections that need their keys
+CREATE DOMAIN jwe AS text;
+BEGIN;
+ALTER TABLE project_dbt_sources ALTER dbt_connection TYPE jwe;
+SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+ALTER TABLE project_dbt_sources ALTER dbt_connection TYPE varchar(5000);
+SELECT kid = :'second' AS second, active, connections FROM encryption_keys() WHERE active OR connections > 0;
+ROLLBACK;
+DROP DOMAIN jwe;
 
 -- moving them, in batches
 CREATE TABLE before AS SELECT project_dbt_source_uuid AS source, updated_at, dbt_connection,
