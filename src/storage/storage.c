@@ -3,8 +3,8 @@
  * storage.c
  *		The table of sources: what is done to it as its owner.
  *
- * A trigger, a rule or a policy of the table may refuse a row or change it.  So
- * what is written comes back as it was stored, and what wasn't is an error.
+ * A trigger or a rule of the table may refuse a row or change it.  So what is
+ * written comes back as it was stored, and what wasn't is an error.
  *
  *-------------------------------------------------------------------------
  */
@@ -64,7 +64,7 @@ RaiseSuppressed(const Source *source)
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 			 errmsg("change of dbt source %s was suppressed", SourceLabel(source)),
-			 errdetail("A trigger, a rule or a policy of the table kept it from being stored.")));
+			 errdetail("A trigger or a rule of the table kept it from being stored.")));
 }
 
 /*

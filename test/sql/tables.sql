@@ -99,6 +99,11 @@ ALTER TABLE project_dbt_sources ADD CONSTRAINT path CHECK (path_of(name));
 SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}') ->> 'name' AS renamed;
 SHOW search_path;
 ALTER TABLE project_dbt_sources DROP CONSTRAINT path;
+-- policies of this table are for who reads it directly
+ALTER TABLE project_dbt_sources ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}') ->> 'name' AS renamed;
+ALTER TABLE project_dbt_sources DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 
 -- triggers that suppress a row: an error, and nothing stored
 CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN NULL; END $$;
