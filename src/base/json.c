@@ -426,6 +426,7 @@ AppendJsonValue(StringInfo out, const JsonbValue *value)
 		(void) JsonbToCString(out, &document->root, VARSIZE(document));
 	}
 }
+
 /*
  * The JSON text that print makes of something, in UTF-8; expected is about how
  * long it gets.  Printing copies strings, so it has a memory context of its own.

@@ -258,7 +258,8 @@ CreateSources(Oid schema, bool exists, Oid projects, AttrNumber column)
  * whatever else is no table, 42P16 for a temporary or unlogged one; 42703, 42804
  * and 42830 for a column that isn't there, that is no uuid, that isn't unique;
  * 42501 without CREATE on the schema or REFERENCES on the table; 55000 if dbt
- * sources are enabled for another table; 25006 in a read-only transaction.
+ * sources are enabled for another table, if what is there isn't as this makes it,
+ * and in an extension's script; 25006 in a read-only transaction.
  */
 SILENT_FUNCTION(enable_dbt_sources)
 {

@@ -6,8 +6,9 @@
  * Common to all: UUIDs as uuid, documents as jsonb.  A NULL argument or a body
  * that breaks a rule is a ParameterError (22023); a project or source that
  * isn't there for the caller a NotFoundError (P0002); one that they may not
- * manage a ForbiddenError (42501).  What changes something fails with 25006 in
- * a read-only transaction.
+ * manage a ForbiddenError (42501); 55000 where dbt sources are not enabled.  What
+ * changes something fails with 25006 in a read-only transaction, with 55000 if a
+ * trigger is not safe to run, and with 09000 if one suppresses the change.
  *
  *-------------------------------------------------------------------------
  */
@@ -283,9 +284,10 @@ UpdateSource(SourceCall *call)
  *
  * Errors: 22023, 42501, P0002 and 25006 as for all; 22023 also for the
  * connection of the primary source; 23505 if the project has another source of
- * that name; 55000 if a connection is sent and there is no usable keyring;
- * 54000 if it is too large; 40001 under REPEATABLE READ and above if the source
- * was changed meanwhile.
+ * that name; 55000 if a connection is sent and there is no usable keyring; XX001
+ * if a part of the stored one would be kept, and it can't be decrypted; 54000 if
+ * it is too large; 40001 under REPEATABLE READ and above if the source was
+ * changed meanwhile.
  */
 SILENT_FUNCTION(update_project_dbt_source)
 {
