@@ -15,7 +15,8 @@
 #include "base/domain.h"
 #include "base/json.h"
 #include "rules/exit.h"
-#include "rules/validate.h"
+#include "rules/fields.h"
+#include "rules/problems.h"
 #include "rules/variables.h"
 
 #define MAX_SHOWN 10

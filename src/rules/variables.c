@@ -12,7 +12,6 @@
 
 #include "miscadmin.h"
 
-#include "base/json.h"
 #include "rules/variables.h"
 
 /* a name and its length, as there are many to compare with */

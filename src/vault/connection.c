@@ -9,7 +9,6 @@
 
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #include "vault/connection.h"
 #include "base/domain.h"
