@@ -7,8 +7,10 @@ CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), 
 SELECT dbt.enable_dbt_sources('projects');
 \set ECHO none
 -- not with roles that the cluster may have
-\set proxy `sed -E 's/authenticator|web_user/regress_&/g' proxy/setup.sql proxy/postgrest/api.sql`
-:proxy
+\set authenticator regress_authenticator
+\set web_user regress_web_user
+\i proxy/setup.sql
+\i proxy/postgrest/api.sql
 \set ECHO all
 SELECT dbt.rotate_encryption_key() IS NOT NULL AS rotated;
 \set p '''11111111-1111-4111-8111-111111111111'''

@@ -374,12 +374,12 @@ for my $front ('the proxy', 'nginx')
 	is($node->safe_psql('postgres', "SELECT count(*) FROM dbt.project_dbt_sources WHERE name = 'cut'"), 0, 'and nothing was written');
 
 	# a lock that isn't free in time
-	$node->safe_psql('postgres', "ALTER ROLE authenticator SET lock_timeout = '200ms'; SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator'");
+	$node->safe_psql('postgres', "ALTER ROLE authenticator IN DATABASE postgres SET lock_timeout = '200ms'; SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'authenticator'");
 	recovers('after another break');
 	$held = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $holder ], '>&', '/dev/null';
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
 	answers('a lock timeout', 503, 'ServiceUnavailableError', 'PATCH', $source, body => { name => 'x' });
-	$node->safe_psql('postgres', "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'; ALTER ROLE authenticator SET lock_timeout = '5s'");
+	$node->safe_psql('postgres', "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'; ALTER ROLE authenticator IN DATABASE postgres SET lock_timeout = '5s'");
 	$held->finish;
 	recovers('in the end');
 
