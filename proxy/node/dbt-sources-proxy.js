@@ -65,15 +65,18 @@ pool.on('error', () => {}); // an idle connection ended: the next request gets a
 // One statement for a request.  The role is taken, and the claims set, in the
 // subquery, for this statement's transaction only; OFFSET 0 keeps it a query of
 // its own, and as http_request() takes an argument from its row, the row comes
-// first.  No row: there is no such role.
+// first.  PostgreSQL checks who may execute a function when the statement
+// starts, and so as who has connected; whether the role may, we ask.  No row:
+// there is no such role, or it may not.
 const http_request = `${pg.escapeIdentifier(settings.schema)}.http_request`;
 const statement = `
   SELECT answer.status, answer.body::text AS body, answer.headers
-  FROM (SELECT set_config('role', rolname, true), set_config('request.jwt.claims', $2, true), $3::text AS method
-        FROM pg_catalog.pg_roles WHERE rolname = $1::text OFFSET 0) AS caller,
+  FROM (SELECT pg_catalog.set_config('role', rolname, true), pg_catalog.set_config('request.jwt.claims', $2, true), $3::text AS method
+        FROM pg_catalog.pg_roles
+        WHERE rolname = $1::text AND pg_catalog.has_function_privilege(oid, ${pg.escapeLiteral(http_request)}::regproc, 'EXECUTE') OFFSET 0) AS caller,
        LATERAL ${http_request}(caller.method, $4, $5, $6) AS answer`;
 
-// the headers that the database has rules for
+// the headers that the database has rules for; it logs the request's id
 const carried = ['content-type', 'content-encoding', 'if-match'];
 
 // SQLSTATEs that are worth another try: connection, rollback, resources, lock
@@ -108,7 +111,7 @@ function refusalOf(error) {
     new Refusal(500, 'the request could not be completed', {}, sqlstate ?? error.name);
 }
 
-const routeOf = (path) => /^\/api\/v1\/projects\/[^/]*\/dbt-sources(?:\/[^/]*)?$/.test(path)
+const routeOf = (path) => /^\/api\/v1\/projects\/[^/]*\/dbt-sources(?:\/[^/]*)?\/?$/.test(path)
   ? path.replace(/[^/]+(?=\/dbt-sources)|(?<=dbt-sources\/).+/g, '{}') : 'other';
 
 function log(req, refusal) {
@@ -202,7 +205,8 @@ async function answer(req, res) {
   const { role, claims } = await readToken(headers.authorization);
   const body = await readBody(req, res);
   if (body !== null && (!isUtf8(body) || body.includes(0))) throw new Refusal(400, 'the body is not valid UTF-8');
-  const rules = Object.fromEntries(carried.filter((name) => name in headers).map((name) => [name, headers[name]]));
+  const rules = { 'x-request-id': req.id };
+  for (const name of carried) if (name in headers) rules[name] = headers[name];
   const [row] = await ask(statement, [role, claims, method, target, body, JSON.stringify(rules)], 'request');
   if (row === undefined) throw new Refusal(403, 'the role of the token is not allowed');
   if (row.status >= 500) log(req, { status: row.status });

@@ -184,13 +184,45 @@ FailureOf(const ErrorData *error, const ApiError *api_error)
 }
 
 /*
+ * The id that what serves HTTP has given to a request, or NULL.  Who sends it
+ * may be anybody, so that not everything goes into the log.
+ */
+static const char *
+RequestId(const Request *request)
+{
+	const char *id = FindHeader(request->headers, "x-request-id");
+	size_t		len;
+
+	if (id == NULL)
+		return NULL;
+	len = strspn(id, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-");
+	return len > 0 && len <= 64 && id[len] == '\0' ? id : NULL;
+}
+
+/*
+ * The caller doesn't see the SQLSTATE of a 500 or 503: it goes to the log, with
+ * what finds the caller's own line about the request.
+ */
+static void
+LogFailure(const Request *request, const ErrorData *error)
+{
+	const char *id = RequestId(request);
+
+	ereport(LOG_SERVER_ONLY,
+			(errcode(error->sqlerrcode),
+			 errmsg("request failed: %s", error->message),
+			 id == NULL ? 0 : errdetail("The request's id is %s.", id)));
+}
+
+/*
  * Run an operation in a subtransaction.
  *
  * An error of the API becomes its response.  Any other is returned in *error,
  * with what was written undone, and nothing in the response.
  */
 static Response
-RunRoute(const Route *route, SourceCall *call, FunctionCallInfo caller, ErrorData **error)
+RunRoute(const Request *request, const Route *route, SourceCall *call, FunctionCallInfo caller,
+		 ErrorData **error)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -229,10 +261,14 @@ RunRoute(const Route *route, SourceCall *call, FunctionCallInfo caller, ErrorDat
 		response = Success(route->status, results);
 		response.version = call->version;
 	}
-	else if (api_error != NULL)
-		response = FailureOf(caught, api_error);
-	else
+	else if (api_error == NULL)
 		*error = caught;
+	else
+	{
+		if (api_error->status >= 500)
+			LogFailure(request, caught);
+		response = FailureOf(caught, api_error);
+	}
 	return response;
 }
 
@@ -313,7 +349,7 @@ Answer(const Request *request, FunctionCallInfo caller, ErrorData **error)
 	}
 	if (route->takes_body && !ReadBody(request, &call.body, &response))
 		return response;
-	response = RunRoute(route, &call, caller, error);
+	response = RunRoute(request, route, &call, caller, error);
 	WipeJsonb(call.body);
 	return response;
 }
@@ -358,7 +394,8 @@ HeadersOf(const Response *response, bool apart)
  * Answer a request of the API: path as in the request line, body as it was
  * sent, headers an object of strings, of which Content-Type, Content-Encoding
  * and If-Match count.  Those that are returned (Cache-Control, Allow, ETag)
- * belong into the response.  Contract: paths and responses.
+ * belong into the response.  A 500 is logged with its SQLSTATE, and the header
+ * X-Request-Id if it is short and plain.  Contract: paths and responses.
  *
  * Errors: 22023 for a method or path that is NULL, and for headers that are no
  * object of strings.  Those of the operations become the answer; what isn't of
@@ -427,11 +464,9 @@ IsTransient(const ErrorData *error)
  * trying again may help.
  */
 static Response
-FailureOfServer(const ErrorData *error)
+FailureOfServer(const Request *request, const ErrorData *error)
 {
-	ereport(LOG,
-			(errcode(error->sqlerrcode),
-			 errmsg("request failed: %s", error->message)));
+	LogFailure(request, error);
 	if (IsTransient(error))
 		return Failure(503, "ServiceUnavailableError", "the service is temporarily unavailable", NIL);
 	return Failure(500, "UnexpectedServerError", "the request could not be completed", NIL);
@@ -495,7 +530,7 @@ SILENT_FUNCTION(postgrest_request)
 	else
 		response = Answer(&request, fcinfo, &error);
 	if (error != NULL)
-		response = FailureOfServer(error);
+		response = FailureOfServer(&request, error);
 	SetLocal("response.status", psprintf("%d", response.status));
 	SetLocal("response.headers", JsonbToCString(NULL, &HeadersOf(&response, true)->root, 0));
 	PG_RETURN_JSONB_P(response.body);

@@ -1,5 +1,6 @@
-// What the thin proxy does by itself: tokens, CORS, health, limits.  Argument: a
-// connection string.
+// What the thin proxy does by itself: tokens, CORS, health, limits, its end.
+// Arguments: connection string, the server's log, in which statements are, and the
+// connection string of a pgbouncer in transaction mode.
 // Prints a line of TAP for each test.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -16,7 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const require = createRequire(new URL('../../proxy/node/', import.meta.url));
 const { SignJWT, exportJWK } = require('jose');
 const pg = require('pg');
-const [database] = process.argv.slice(2);
+const [database, serverLog, bouncer] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'proxy.'));
 const project = '11111111-1111-4111-8111-111111111111';
 const sources = `/api/v1/projects/${project}/dbt-sources`;
@@ -87,6 +88,18 @@ async function test(name, run) {
 
 const proxy = await running({ cors_origins: 'http://a.example, http://b.example', header_seconds: '1', request_seconds: '2', max_body: '1000000' });
 
+await test('claims arrive as they were signed', async () => {
+  await admin.query(`CREATE TABLE heard (claims text); GRANT INSERT ON heard TO PUBLIC;
+    CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$ BEGIN INSERT INTO heard VALUES (current_setting('request.jwt.claims')); RETURN NEW; END $$;
+    CREATE TRIGGER hear AFTER UPDATE ON dbt.project_dbt_sources FOR EACH ROW EXECUTE FUNCTION hear()`);
+  const token = await sign({ sub: 'müller 🦊', tenant: 1 });
+  assert.equal((await ask(proxy, 'PATCH', primary, { token, body: '{"name": "a"}' })).status, 200);
+  const { rows } = await admin.query(`SELECT claims, claims::jsonb ->> 'sub' AS sub FROM heard`);
+  assert.equal(rows[0].sub, 'müller 🦊');
+  assert.equal(rows[0].claims, Buffer.from(token.split('.')[1], 'base64url').toString());
+  await admin.query('DROP TRIGGER hear ON dbt.project_dbt_sources; DROP FUNCTION hear; DROP TABLE heard');
+});
+
 await test('nothing of a request is left for the next', async () => {
   await ask(proxy, 'GET', sources, { token: await sign() });
   assert.equal((await ask(proxy, 'GET', sources, { token: await sign({ projects: [] }) })).name, 'NotFoundError');
@@ -94,6 +107,15 @@ await test('nothing of a request is left for the next', async () => {
   assert.equal((await ask(proxy, 'GET', sources, { token: await sign({ role: 'authenticator' }) })).name, 'ForbiddenError');
   const { rows } = await admin.query(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = 'authenticator' AND state LIKE 'idle in%'`);
   assert.equal(rows[0].n, 0);
+});
+
+await test('functions of the same names in another schema are not called', async () => {
+  // for these types they fit better
+  await admin.query(`CREATE FUNCTION public.set_config(text, name, boolean) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'called'; END $$;
+    CREATE FUNCTION public.has_function_privilege(oid, regproc, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'called'; END $$`);
+  const { status } = await ask(await running(), 'GET', sources, { token: await sign() });
+  await admin.query('DROP FUNCTION public.set_config, public.has_function_privilege');
+  assert.equal(status, 200);
 });
 
 for (const [name, token, status] of [
@@ -167,6 +189,25 @@ await test('health: of the process, and of the database', async () => {
   assert.deepEqual([status, headers['retry-after'], name], [503, '1', 'ServiceUnavailableError']);
 });
 
+await test('what goes wrong has a line in the log, without a value', async () => {
+  await admin.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$ BEGIN RAISE EXCEPTION 'sesame' USING ERRCODE = 'ZZ123'; END $$;
+    CREATE TRIGGER fail BEFORE UPDATE ON dbt.project_dbt_sources FOR EACH ROW EXECUTE FUNCTION fail()`);
+  const { status, name, text } = await ask(proxy, 'PATCH', `${primary}?q=sesame`, { token: await sign(), body: '{"name": "sesame"}', headers: { 'X-Request-Id': 'here-1' } });
+  await admin.query('DROP TRIGGER fail ON dbt.project_dbt_sources; DROP FUNCTION fail');
+  assert.deepEqual([status, name], [500, 'UnexpectedServerError']);
+  assert.match(proxy.log, /^\{"request":"here-1","method":"PATCH","route":"\/api\/v1\/projects\/\{\}\/dbt-sources\/\{\}","status":500,"sqlstate":"ZZ123"\}$/m);
+  assert.doesNotMatch(proxy.log + text, /sesame/);
+});
+
+await test('and so has what the database itself answers with 500', async () => {
+  const { rows: [{ dbt_connection: stored }] } = await admin.query('SELECT dbt_connection FROM dbt.project_dbt_sources WHERE is_primary');
+  await admin.query(`UPDATE dbt.project_dbt_sources SET dbt_connection = 'broken' WHERE is_primary`);
+  const { status, name } = await ask(proxy, 'GET', `${primary}/`, { token: await sign(), headers: { 'X-Request-Id': 'here-2' } });
+  await admin.query('UPDATE dbt.project_dbt_sources SET dbt_connection = $1 WHERE is_primary', [stored]);
+  assert.deepEqual([status, name], [500, 'UnexpectedServerError']);
+  assert.match(proxy.log, /^\{"request":"here-2","method":"GET","route":"\/api\/v1\/projects\/\{\}\/dbt-sources\/\{\}","status":500\}$/m);
+});
+
 // bytes, slowly
 async function drip(bytes, more) {
   const socket = connect(proxy.port, '127.0.0.1');
@@ -200,6 +241,68 @@ await test('who has no token fills no memory', async () => {
   }));
   assert.ok(rss() - before < 100, `${rss() - before} MB more after 250 MB`);
 });
+
+await test('SIGTERM finishes what runs, and takes nothing new', async () => {
+  const server = await running();
+  const holder = new pg.Client();
+  await holder.connect();
+  await holder.query('BEGIN; SELECT FROM dbt.project_dbt_sources WHERE is_primary FOR UPDATE');
+  const pending = ask(server, 'PATCH', primary, { token: await sign(), body: '{"name": "before the end"}' });
+  const waits = `SELECT FROM pg_stat_activity WHERE usename = 'authenticator' AND wait_event_type = 'Lock'`;
+  for (let i = 0; i < 100 && (await admin.query(waits)).rowCount === 0; i++) await delay(50);
+  server.process.kill('SIGTERM');
+  while (await ask(server, 'GET', '/healthz').catch(() => undefined)) await delay(20);
+  assert.equal(server.process.exitCode, null);
+  await holder.query('COMMIT');
+  await holder.end();
+  const { status, results, headers } = await pending;
+  assert.deepEqual([status, results.name, headers.connection], [200, 'before the end', 'close']);
+  assert.deepEqual(await server.ended, [0, null]);
+});
+
+// of the proxy's statement as the server's log has it
+await test('role and claims are set before the call, whatever the planner prefers', async () => {
+  const [, statement] = /LOG: +execute request: ((?:.*\n)(?:\t.*\n)+)/.exec(readFileSync(serverLog, 'utf8'));
+  await admin.query(`PREPARE request AS ${statement}`);
+  for (const setting of ['enable_nestloop = off', 'enable_hashjoin = off', 'enable_mergejoin = off', 'enable_material = off', 'join_collapse_limit = 1', 'from_collapse_limit = 1',
+    'plan_cache_mode = force_generic_plan', 'plan_cache_mode = force_custom_plan', 'geqo_threshold = 2']) {
+    await admin.query(`BEGIN; SET LOCAL ${setting}`);
+    const { rows } = await admin.query(`EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE request('web_user', '{}', 'GET', '/', NULL, '{}')`);
+    await admin.query('ROLLBACK');
+    const { Plan: plan } = rows[0]['QUERY PLAN'][0];
+    const [first, second] = plan.Plans;
+    assert.equal(plan['Node Type'], 'Nested Loop', setting);
+    assert.equal(first['Parent Relationship'], 'Outer', setting);
+    assert.match(JSON.stringify(first), /set_config\('role'.*set_config\('request\.jwt\.claims'/, setting);
+    assert.doesNotMatch(JSON.stringify(first), /http_request\(/, setting);
+    assert.deepEqual([second['Parent Relationship'], second['Node Type'], second['Function Name']], ['Inner', 'Function Scan', 'http_request'], setting);
+    assert.match(second['Function Call'], /http_request\((?:\('GET'|\(\$|caller\.)/, setting); // a value of the first, and no constant
+  }
+});
+await test('already in the first statement of a connection', async () => {
+  await admin.query(`CREATE ROLE web_other; GRANT web_other TO authenticator; GRANT USAGE ON SCHEMA dbt TO web_other;
+    GRANT SELECT ON projects TO web_other; CREATE POLICY web_other ON projects TO web_other USING (true)`);
+  const expected = async (claims, status, name) => {
+    const reply = await ask(await running(), 'GET', sources, { token: await sign(claims) });
+    assert.deepEqual([reply.status, reply.name], [status, name]);
+  };
+  await expected({ role: 'web_other' }, 200, undefined);
+  await expected({ projects: [] }, 404, 'NotFoundError');
+  await expected({ role: 'none' }, 403, 'ForbiddenError');
+  // may not execute what the role that connects may
+  await admin.query(`REVOKE EXECUTE ON FUNCTION dbt.http_request FROM PUBLIC; GRANT EXECUTE ON FUNCTION dbt.http_request TO authenticator, web_user`);
+  await expected({ role: 'web_other' }, 403, 'ForbiddenError');
+  await expected({}, 200, undefined);
+});
+
+if (bouncer) {
+  await test('behind pgbouncer in transaction mode', async () => {
+    const server = await running({ database: bouncer, prepare: 'false', pool_size: '20' });
+    const answers = await Promise.all(Array.from({ length: 100 }, async (_, i) =>
+      ask(server, 'GET', sources, { token: await sign({ projects: i % 2 ? [project] : [] }) })));
+    assert.deepEqual(answers.map(({ status }) => status), answers.map((_, i) => (i % 2 ? 200 : 404)));
+  });
+}
 
 for (const child of started) child.kill();
 await admin.end();

@@ -1,4 +1,5 @@
-# What the thin proxy does by itself, see test/http/proxy.js.
+# What the thin proxy does by itself, see test/http/proxy.js; also behind
+# pgbouncer.
 use strict;
 use warnings;
 
@@ -10,23 +11,77 @@ use Test::More;
 
 my $top = getcwd();
 plan skip_all => 'proxy/node needs "npm ci"' unless -d "$top/proxy/node/node_modules";
+my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('proxy');
 $node->init;
-$node->append_conf('postgresql.conf', 'max_connections = 100');
+$node->append_conf('postgresql.conf', "max_connections = 100\nlog_line_prefix = '%e '\n");
 $node->start;
 $node->safe_psql('postgres', "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
 	SELECT dbt.rotate_encryption_key();
 	CREATE TABLE projects (project_uuid uuid PRIMARY KEY, name text);
 	SELECT dbt.enable_dbt_sources('projects');
 	INSERT INTO projects VALUES ('11111111-1111-4111-8111-111111111111', 'one')");
-$node->psql('postgres', slurp_file("$top/proxy/setup.sql"));
+
+# where the authenticator of something else is, and again, and in another
+# database with another schema
+my $setup = slurp_file("$top/proxy/setup.sql");
+sub sets_up
+{
+	my ($name, $expected, $database, @variables) = @_;
+	my ($out, $err) = ('', '');
+	$node->psql($database, $setup, stdout => \$out, stderr => \$err, on_error_stop => 0, extra_params => [ map { ('-v', $_) } @variables ]);
+	like($err, $expected, "setup.sql $name");
+}
+my $roles = "SELECT coalesce(string_agg(rolname, ' ' ORDER BY rolname), '') FROM pg_roles WHERE rolname IN ('authenticator', 'web_user', 'root', 'visitor')";
+sets_up('does nothing where it cannot do all', qr/does not exist/, 'postgres', 'schema=nowhere');
+is($node->safe_psql('postgres', $roles), '', 'no role is left');
+$node->safe_psql('postgres', 'CREATE ROLE authenticator LOGIN NOINHERIT CONNECTION LIMIT 77; CREATE ROLE root LOGIN SUPERUSER; CREATE DATABASE other');
+sets_up('refuses a superuser', qr/must not be a superuser/, 'postgres', 'authenticator=root');
+is($node->safe_psql('postgres', $roles), 'authenticator root', 'and makes nothing');
+sets_up("$_ time", qr/^$/, 'postgres') for 'the first', 'the second';
+is($node->safe_psql('postgres', "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'authenticator'"), 77, 'an authenticator stays as it is');
+is($node->safe_psql('postgres', "SELECT string_agg(polname, ' ' ORDER BY polname) FROM pg_policy WHERE polrelid = 'projects'::regclass"),
+	'claims_manage claims_view', 'each policy once');
+$node->safe_psql('other', 'CREATE SCHEMA "My dbt"; CREATE EXTENSION dbt_sources SCHEMA "My dbt" CASCADE; CREATE SCHEMA app;
+	CREATE TABLE app.things (project_uuid uuid PRIMARY KEY, name text); SELECT "My dbt".enable_dbt_sources(\'app.things\')');
+sets_up('of another database', qr/^$/, 'other', 'schema=My dbt', 'projects=app.things', 'web_user=visitor');
+is($node->safe_psql('other', 'SELECT has_function_privilege(\'visitor\', \'"My dbt".http_request\'::regproc, \'EXECUTE\'), pg_has_role(\'authenticator\', \'visitor\', \'MEMBER\')'),
+	't|t', 'with other names');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_db_role_setting WHERE setrole = 'authenticator'::regrole AND setdatabase <> 0"), 2, 'timeouts count in these databases only');
 $node->safe_psql('postgres', "SELECT dbt.update_project_dbt_source('11111111-1111-4111-8111-111111111111', '11111111-1111-4111-8111-111111111111', '{\"name\": \"one\"}')");
 
-# the ports from the first on
+# few connections for all
 my ($host, $port) = ($node->host, $node->port);
+my $bouncer_port = PostgreSQL::Test::Cluster::get_free_port();
+my ($bouncer, @bouncer_url);
+$ENV{PATH} .= ':/usr/sbin';
+if (grep { -x "$_/pgbouncer" } split /:/, $ENV{PATH})
+{
+	append_to_file("$folder/users", qq("authenticator" ""\n));
+	append_to_file("$folder/pgbouncer.ini", "[databases]\npostgres = host=$host port=$port\n[pgbouncer]
+pool_mode = transaction
+default_pool_size = 3
+auth_type = trust
+auth_file = $folder/users
+listen_port = $bouncer_port
+unix_socket_dir = $folder
+logfile = $folder/pgbouncer.log
+");
+	$bouncer = IPC::Run::start([ 'pgbouncer', '-q', "$folder/pgbouncer.ini" ], '<', '/dev/null', '>&', "$folder/output");
+	@bouncer_url = 'postgresql://authenticator@' . $folder =~ s{/}{%2F}gr . ":$bouncer_port/postgres";
+	$node->poll_query_until('postgres', 'SELECT true', 't', connstr => "host=$folder port=$bouncer_port dbname=postgres user=authenticator")
+	  or die slurp_file("$folder/output");
+}
+else
+{
+	diag 'not behind pgbouncer, as there is none';
+}
+END { local $?; if ($bouncer) { $bouncer->signal('TERM'); $bouncer->finish } }
+
+# the ports from the first on
 local %ENV = (%ENV, PGHOST => $host, PGPORT => $port, PGUSER => 'postgres', PGDATABASE => 'postgres', FIRST_PORT => PostgreSQL::Test::Cluster::get_free_port() + 1000);
 my ($output, $errors) = ('', '');
-IPC::Run::run([ 'node', "$top/test/http/proxy.js", 'postgresql://authenticator@' . $host =~ s{/}{%2F}gr . ":$port/postgres" ],
+IPC::Run::run([ 'node', "$top/test/http/proxy.js", 'postgresql://authenticator@' . $host =~ s{/}{%2F}gr . ":$port/postgres", $node->logfile, @bouncer_url ],
 	'<', '/dev/null', '>', \$output, '2>', \$errors);
 for my $line (split /\n/, $output)
 {
@@ -34,5 +89,9 @@ for my $line (split /\n/, $output)
 	else { diag $line }
 }
 is($errors, '', 'all of them ran');
+
+# the answer that the database made has no SQLSTATE, but a line in its log
+my $log = slurp_file($node->logfile);
+like($log, qr/^XX001 LOG:  request failed: .*\nXX001 DETAIL:  The request's id is here-2\.$/m, 'the SQLSTATE of a 500 is in the log of the database');
 
 done_testing();
