@@ -229,10 +229,8 @@ static void
 CreateSources(Oid schema, bool exists, Oid projects, AttrNumber column)
 {
 	char	   *table = quote_qualified_identifier(get_namespace_name(schema), SOURCES_TABLE);
-	int			nestlevel = NewGUCNestLevel();
+	int			nestlevel = BeginSafePath();
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	for (size_t i = 0; !exists && i < lengthof(create_statements); i++)

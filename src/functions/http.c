@@ -147,11 +147,8 @@ Success(int status, Jsonb *results)
 	JsonPushString(&state, "status", "ok");
 	if (results != NULL)
 	{
-		JsonbValue	value;
+		JsonbValue	value = JsonRoot(results);
 
-		value.type = jbvBinary;
-		value.val.binary.data = &results->root;
-		value.val.binary.len = VARSIZE(results) - VARHDRSZ;
 		JsonPushValue(&state, "results", &value);
 	}
 	response.body = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));

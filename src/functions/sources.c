@@ -418,10 +418,7 @@ ListSource(Source *source, void *arg)
 	MemoryContext per_row = MemoryContextSwitchTo(listing->cxt);
 	JsonbValue	value;
 
-	summary = memcpy(palloc(VARSIZE(summary)), summary, VARSIZE(summary));
-	value.type = jbvBinary;
-	value.val.binary.data = &summary->root;
-	value.val.binary.len = VARSIZE(summary) - VARHDRSZ;
+	value = JsonRoot(memcpy(palloc(VARSIZE(summary)), summary, VARSIZE(summary)));
 	(void) pushJsonbValue(&listing->state, WJB_ELEM, &value);
 	MemoryContextSwitchTo(per_row);
 }

@@ -218,9 +218,7 @@ BecomeOwner(Oid owner, int restrictions)
 	SetUserIdAndSecContext(owner,
 						   caller.sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS | restrictions);
-	caller.nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	caller.nestlevel = BeginSafePath();
 	return caller;
 }
 
