@@ -115,20 +115,23 @@ JsonIsEmptyString(const JsonbValue *value)
 bool
 JsonIsEncodedTwice(const JsonbValue *value)
 {
-	const char *text;
+	const char *start;
 	int			len;
 
 	if (value->type != jbvString)
 		return false;
-	text = value->val.string.val;
+	start = value->val.string.val;
 	len = value->val.string.len;
-	while (len > 0 && isspace((unsigned char) text[0]))
-		text++, len--;
-	while (len > 0 && isspace((unsigned char) text[len - 1]))
+	while (len > 0 && isspace((unsigned char) start[0]))
+	{
+		start++;
+		len--;
+	}
+	while (len > 0 && isspace((unsigned char) start[len - 1]))
 		len--;
 	return len >= 2 &&
-		((text[0] == '{' && text[len - 1] == '}') ||
-		 (text[0] == '[' && text[len - 1] == ']'));
+		((start[0] == '{' && start[len - 1] == '}') ||
+		 (start[0] == '[' && start[len - 1] == ']'));
 }
 
 bool
@@ -345,7 +348,13 @@ void
 AppendJsonString(StringInfo out, const char *string, int len)
 {
 	static const char escapes[] = {
-		['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't', ['"'] = '"', ['\\'] = '\\'
+		['\b'] = 'b',
+		['\f'] = 'f',
+		['\n'] = 'n',
+		['\r'] = 'r',
+		['\t'] = 't',
+		['"'] = '"',
+		['\\'] = '\\'
 	};
 	const char *end = string + len;
 
@@ -442,7 +451,7 @@ PrintJson(Size expected, JsonPrinter print, const void *what)
 	char	   *utf8;
 
 	initStringInfo(&text);
-	/* rarely longer, escapes included, and a buffer that grows leaves others behind */
+	/* rarely longer; a buffer that grows leaves others behind */
 	enlargeStringInfo(&text, expected / 3 * 4);
 	appendStringInfoSpaces(&text, VARHDRSZ);
 	MemoryContextSwitchTo(printing);

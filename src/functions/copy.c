@@ -26,7 +26,7 @@ typedef struct Copy
 } Copy;
 
 static void
-CopySource(Source *source, void *arg)
+CopyOne(Source *source, void *arg)
 {
 	Copy	   *copy = arg;
 	Jsonb	   *connection = RequireConnection(source);
@@ -72,6 +72,6 @@ SILENT_FUNCTION(copy_project_dbt_sources)
 
 	LockForCreation(copy.target);
 	copy.precedence = LastPrecedence(copy.target);
-	ForEachAdditionalSource(source_project, CopySource, &copy);
+	ForEachAdditionalSource(source_project, CopyOne, &copy);
 	PG_RETURN_INT32(copy.copied);
 }

@@ -181,7 +181,7 @@ RefuseKeyInUse(const char *kid)
 	List	   *asked = NIL;
 	bool		found;
 
-	/* a copy of a database may appear while its template is being re-encrypted */
+	/* a database may be copied while it is being re-encrypted */
 	do
 	{
 		ListCell   *lc;

@@ -64,7 +64,7 @@ static const char *const create_statements[] = {
 
 /* %2$s is the table of projects, %3$s its column */
 static const char reference_statement[] =
-	"ALTER TABLE %1$s ADD FOREIGN KEY (project_uuid) REFERENCES %2$s (%3$s) ON DELETE CASCADE";
+"ALTER TABLE %1$s ADD FOREIGN KEY (project_uuid) REFERENCES %2$s (%3$s) ON DELETE CASCADE";
 
 /*
  * What can't be the table of projects, and why.

@@ -232,7 +232,7 @@ RunRoute(const Request *request, const Route *route, SourceCall *call, FunctionC
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		/* as if the caller had called the operation's function beside the running one */
+		/* as if the caller had called the operation's function itself */
 		UseSchema(CalledSchema(caller));
 		results = route->operation(call);
 
@@ -251,7 +251,7 @@ RunRoute(const Request *request, const Route *route, SourceCall *call, FunctionC
 	}
 	PG_END_TRY();
 
-	/* not in there: the subtransaction is over, and an error would end another */
+	/* not in there, where an error would end another subtransaction */
 	api_error = caught == NULL ? NULL : FindApiError(caught);
 	if (caught == NULL)
 	{

@@ -93,23 +93,23 @@ ReadKeySet(Keyring **keyring)
 {
 	KeyringProblem why = {0};
 	Size		len;
-	char	   *text = ReadKeyringFile(keyring_file, &len, &why);
+	char	   *file = ReadKeyringFile(keyring_file, &len, &why);
 	Jsonb	   *set;
 
 	*keyring = NULL;
-	if (text == NULL && why.missing)
+	if (file == NULL && why.missing)
 		return JsonFromUtf8(EMPTY_SET, strlen(EMPTY_SET));
-	if (text != NULL)
-		*keyring = ParseKeyring(text, len, CurrentMemoryContext, &why);
+	if (file != NULL)
+		*keyring = ParseKeyring(file, len, CurrentMemoryContext, &why);
 	if (*keyring == NULL)
 	{
-		if (text != NULL)
-			explicit_bzero(text, len);
+		if (file != NULL)
+			explicit_bzero(file, len);
 		ReportKeyringProblem(ERROR, &why);
 	}
-	set = JsonFromUtf8(text, len);
-	explicit_bzero(text, len);
-	pfree(text);
+	set = JsonFromUtf8(file, len);
+	explicit_bzero(file, len);
+	pfree(file);
 	return set;
 }
 
@@ -147,7 +147,7 @@ KeyringTarget(void)
 		ssize_t		len = readlink(path, target, sizeof(target) - 1);
 
 		if (len < 0)
-			return path;		/* a file, or nothing: whoever opens it will see */
+			return path;		/* a file, or nothing: who opens it will see */
 		target[len] = '\0';
 		if (is_absolute_path(target))
 			path = pstrdup(target);

@@ -96,8 +96,10 @@ MayBeginInValue(const ErrorData *edata, const char *text)
 static void
 SilenceLogEntry(ErrorData *edata)
 {
-	char	   *texts[] = {edata->message, edata->detail, edata->detail_log,
-		edata->hint, edata->context, edata->internalquery};
+	char	   *texts[] = {
+		edata->message, edata->detail, edata->detail_log,
+		edata->hint, edata->context, edata->internalquery
+	};
 	bool		ours = edata->domain != NULL && strcmp(edata->domain, TEXTDOMAIN) == 0;
 	int			ntexts = ours ? 0 : lengthof(texts);
 	int			names = ReadStatement();
@@ -130,7 +132,7 @@ SilenceLogEntry(ErrorData *edata)
  * the text itself.  What is hidden becomes blanks, so that positions stay right.
  */
 static const char *
-SilentText(const char *text, int location, int len)
+SilentText(const char *whole, int location, int len)
 {
 	char	   *copy;
 	char	   *statement;
@@ -138,13 +140,13 @@ SilentText(const char *text, int location, int len)
 
 	location = Max(location, 0);
 	if (len <= 0)
-		len = strlen(text + location);
-	if (!MayHoldConnection(NamesIn(text + location, len)))
-		return text;
+		len = strlen(whole + location);
+	if (!MayHoldConnection(NamesIn(whole + location, len)))
+		return whole;
 	copy = palloc(location + len + 1);
 	memset(copy, ' ', location);
 	statement = copy + location;
-	memcpy(statement, text + location, len);
+	memcpy(statement, whole + location, len);
 	statement[len] = '\0';
 	HideValues(statement);
 	readable = strlen(statement);
@@ -159,15 +161,15 @@ SilentText(const char *text, int location, int len)
 static void
 SilenceAnalysis(ParseState *pstate, Query *query, JumbleStateArg jstate)
 {
-	const char *text = pstate->p_sourcetext;
+	const char *whole = pstate->p_sourcetext;
 
 	(void) ReadStatement();
 	if (previous_post_parse_analyze == NULL)
 		return;
-	if (query->utilityStmt != NULL && text != NULL)
-		pstate->p_sourcetext = SilentText(text, query->stmt_location, query->stmt_len);
+	if (query->utilityStmt != NULL && whole != NULL)
+		pstate->p_sourcetext = SilentText(whole, query->stmt_location, query->stmt_len);
 	previous_post_parse_analyze(pstate, query, jstate);
-	pstate->p_sourcetext = text;
+	pstate->p_sourcetext = whole;
 }
 
 /*

@@ -78,6 +78,8 @@ static uint32 having[LOOKAHEAD][UCHAR_MAX + 1];
 static void
 AddName(const char *name, int tells, bool value_follows)
 {
+	Telltale	telltale = {name, tells, value_follows};
+
 	if (nnames == MAX_NAMES)
 		elog(ERROR, "too many names");
 	for (int i = 0; i < LOOKAHEAD; i++)
@@ -87,7 +89,7 @@ AddName(const char *name, int tells, bool value_follows)
 	}
 	having[0][(unsigned char) name[0]] |= SECOND_ESCAPED;
 	having[0][pg_ascii_toupper(name[0])] |= SECOND_ESCAPED;
-	names[nnames++] = (Telltale) {name, tells, value_follows};
+	names[nnames++] = telltale;
 }
 
 /*
@@ -255,9 +257,9 @@ SkipOthers(Reader *r)
  * may follow one (else *value stays).
  */
 static int
-ScanText(const char *text, const char *end, const char **value)
+ScanText(const char *start, const char *end, const char **value)
 {
-	Reader		r = {text, end, false};
+	Reader		r = {start, end, false};
 	int			tells = 0;
 
 	while (SkipOthers(&r))
@@ -288,11 +290,11 @@ ScanText(const char *text, const char *end, const char **value)
  * What the names in a text tell; those of several texts are to be joined by |.
  */
 int
-NamesIn(const char *text, Size len)
+NamesIn(const char *s, Size len)
 {
 	const char *value = NULL;
 
-	return ScanText(text, text + len, &value);
+	return ScanText(s, s + len, &value);
 }
 
 /*
@@ -311,28 +313,28 @@ MayHoldConnection(int tells)
  * parenthesis of a row (but not that of a function), with a bytea's backslash.
  */
 static Size
-ReadableLen(const char *text)
+ReadableLen(const char *s)
 {
-	const char *end = text;
+	const char *end = s;
 	const char *value = NULL;
 
 	while (*end != '\0' && strchr("'\"$\\{", *end) == NULL && !IS_HIGHBIT_SET(*end) &&
-		   !(*end == '(' && (end == text || (!isalnum((unsigned char) end[-1]) && end[-1] != '_'))))
+		   !(*end == '(' && (end == s || (!isalnum((unsigned char) end[-1]) && end[-1] != '_'))))
 		end++;
-	(void) ScanText(text, end, &value);
-	return (value != NULL ? value : end) - text;
+	(void) ScanText(s, end, &value);
+	return (value != NULL ? value : end) - s;
 }
 
 /*
  * Cut off what comes after so many bytes, and leave a mark if that is something.
  */
 void
-HideText(char *text, Size readable)
+HideText(char *s, Size readable)
 {
-	if (text[readable] != '\0')
+	if (s[readable] != '\0')
 	{
-		text[readable] = '*';
-		text[readable + 1] = '\0';
+		s[readable] = '*';
+		s[readable + 1] = '\0';
 	}
 }
 

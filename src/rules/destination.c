@@ -42,7 +42,7 @@ IsPlainPath(const char *path)
  * is none of these comes back as it is, but for the blanks.
  */
 static char *
-NormalHost(const char *text, int len)
+NormalHost(const char *start, int len)
 {
 	char	   *host;
 	char	   *name;
@@ -51,11 +51,11 @@ NormalHost(const char *text, int len)
 	Size		name_len;
 	bool		dot;
 
-	for (; len > 0 && text[0] == ' '; len--)
-		text++;
-	for (; len > 0 && text[len - 1] == ' '; len--)
+	for (; len > 0 && start[0] == ' '; len--)
+		start++;
+	for (; len > 0 && start[len - 1] == ' '; len--)
 		;
-	host = pnstrdup(text, len);
+	host = pnstrdup(start, len);
 
 	name = host + strspn(host, LETTERS);
 	name = strncmp(name, "://", 3) == 0 ? name + 3 : host;

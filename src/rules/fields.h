@@ -30,15 +30,15 @@ typedef struct ConnectionFields
 	JsonbValue	document;		/* what was read */
 	Variant		variant;
 	bool		update;			/* a null removes a secret that is optional */
-	bool		only_known;		/* secrets are all that a view withholds: there is
-								 * no unknown property, in a variable neither */
+	bool		only_known;		/* a view withholds secrets only: there is no
+								 * unknown property, in a variable neither */
 	Origin		origin[NUM_FIELDS]; /* in the order of connection_fields */
 	JsonbValue	values[NUM_FIELDS]; /* of those that are there */
 
 	/* of an update only */
 	JsonbContainer *stored;		/* whose unknown properties are kept, or NULL */
-	JsonbContainer **counterparts;	/* for each variable that was sent the stored
-									 * one, or NULL; NULL if none was sent */
+	JsonbContainer **counterparts;	/* the stored one of each variable that
+									 * was sent, or NULL; NULL if none was */
 } ConnectionFields;
 
 extern Variant ConnectionVariant(Jsonb *connection);

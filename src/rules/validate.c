@@ -145,7 +145,7 @@ ValidateElements(const ConnectionFields *fields, const Field *field, const Jsonb
  * which stands for the stored.
  */
 static const char *
-RefuseText(FieldText text, const JsonbValue *value)
+RefuseText(FieldText kind, const JsonbValue *value)
 {
 	Characters	characters = {value->val.string.val, value->val.string.val + value->val.string.len};
 	bool		begins_blank = false;
@@ -165,7 +165,7 @@ RefuseText(FieldText text, const JsonbValue *value)
 		begins_blank = begins_blank || (first && ends_blank);
 		has_blank = has_blank || ends_blank;
 	}
-	if (has_blank && text == TEXT_HOST)
+	if (has_blank && kind == TEXT_HOST)
 		return "must not contain blanks";
 	return begins_blank || ends_blank ? "must not begin or end with a blank" : NULL;
 }
@@ -183,8 +183,8 @@ ValidateField(const ConnectionFields *fields, const Field *field, const JsonbVal
 				message = "must be a string";
 			else if (field->allowed != NULL && !StringInList(value, field->allowed))
 				message = MustBeOneOf(field->allowed);
-			else if (field->text != TEXT_ANY)
-				message = RefuseText(field->text, value);
+			else if (field->kind != TEXT_ANY)
+				message = RefuseText(field->kind, value);
 			break;
 		case FIELD_BOOLEAN:
 			if (value->type != jbvBool)

@@ -35,14 +35,13 @@ static const Condition by_installation = {"authorization_method", "installation_
  * Destination: 't' of tokens, and so of all secrets, 'e' of the environment, '.'
  * of nothing.
  */
-#define FIELD(name_, type_, trait_, text_, presence_, destination_) \
-	.name = name_, .name_len = sizeof(name_) - 1, .type = type_, .trait = trait_, .text = text_, \
+#define FIELD(name_, type_, trait_, kind_, presence_, destination_) \
+	.name = name_, .name_len = sizeof(name_) - 1, .type = type_, .trait = trait_, .kind = kind_, \
 	.presence = LETTERS(presence_), .destination = LETTERS(destination_)
 
 /* a variant without a letter makes an array of a negative size */
 #define LETTERS(letters) &(letters)[0 * sizeof(char[sizeof(letters) == NUM_VARIANTS + 1 ? 1 : -1])]
-
-/* *INDENT-OFF* */
+/* INDENT OFF */
 const Field connection_fields[] = {
 	/*                                                                               dbt
 	 *                                                                               |dbt_cloud_ide
@@ -76,7 +75,7 @@ const Field connection_fields[] = {
 	{FIELD("hideRefreshButton",      FIELD_BOOLEAN,     TRAIT_NONE,     TEXT_ANY,   "......or", "........")},
 	{FIELD("manifest",               FIELD_STRING,      TRAIT_NONE,     TEXT_ANY,   ".......r", "........")},
 };
-/* *INDENT-ON* */
+/* INDENT ON */
 
 StaticAssertDecl(lengthof(connection_fields) == NUM_FIELDS, "NUM_FIELDS counts the fields");
 

@@ -76,7 +76,7 @@ typedef struct Field
 	int			name_len;
 	FieldType	type;
 	FieldTrait	trait;
-	FieldText	text;			/* of FIELD_STRING */
+	FieldText	kind;			/* of FIELD_STRING */
 	const char *presence;		/* a letter for each variant: see variants.c */
 	const char *destination;	/* the same */
 	const char *const *allowed; /* NULL-terminated enum, or NULL for any */

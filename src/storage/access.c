@@ -111,7 +111,7 @@ RequireManage(const pg_uuid_t *project)
 	while (!CanLockProject(project))
 	{
 		RequireView(project);
-		/* or else it was deleted, and is there again: what was seen is another row */
+		/* or else it was deleted, and what was seen is another row */
 		if (!MayUpdate(GetTables()->projects) || !NoPolicyApplies())
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -11,20 +11,20 @@
 #include "storage/constraints.h"
 
 /*
- * Whether text begins with a name, and ends there or after the number that a
+ * Whether s begins with a name, and ends there or after the number that a
  * distributed database gives to its part of a table.
  */
 static bool
-IsNameOf(const char *text, const char *name, char end)
+IsNameOf(const char *s, const char *name, char end)
 {
 	Size		len = strlen(name);
 
-	if (text == NULL || strncmp(text, name, len) != 0)
+	if (s == NULL || strncmp(s, name, len) != 0)
 		return false;
-	text += len;
-	if (*text == '_')
-		text += 1 + strspn(text + 1, "0123456789");
-	return *text == end;
+	s += len;
+	if (*s == '_')
+		s += 1 + strspn(s + 1, "0123456789");
+	return *s == end;
 }
 
 static bool

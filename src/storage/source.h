@@ -21,10 +21,10 @@ typedef struct Source
 	int32		precedence;
 	int64		version;		/* counts the changes of name and connection */
 	char	   *type;			/* of the connection as stored, or NULL */
-	text	   *envelope;		/* as stored or to be; NULL as long as there is no
-								 * connection */
-	bool		as_sent;		/* after it was written: the connection that was
-								 * sent is what is stored */
+	text	   *envelope;		/* as stored or to be; NULL as long as there
+								 * is no connection */
+	bool		as_sent;		/* after it was written: the connection that
+								 * was sent is what is stored */
 } Source;
 
 /* the key of such a row */

@@ -74,6 +74,7 @@ typedef enum Role
  * A distributed database runs a generic plan only if it leads to one node: one
  * table, its keys equal to parameters, nothing nested.
  */
+/* INDENT OFF */
 static const struct
 {
 	Role		role;
@@ -129,6 +130,7 @@ static const struct
 	[DELETE_SOURCE] = {OWNER_WRITES, GENERIC, 2, {UUIDOID, UUIDOID},
 		"DELETE" OF_TABLE OF_SOURCE},
 };
+/* INDENT ON */
 
 /*
  * The plans made for the tables of a generation.  Those before go when the
@@ -449,14 +451,14 @@ ForEachHeaderIn(Oid table, HeaderCallback callback, void *arg)
 {
 	HeaderReceiver receiver = {callback, arg};
 	Identity	caller;
-	char	   *text;
+	char	   *statement;
 
 	ConnectSpi();
-	text = psprintf("SELECT CAST(dbt_connection AS pg_catalog.text) FROM %s WHERE dbt_connection IS NOT NULL",
-					QualifiedName(table));
-	/* whose table it is, nobody knows, and so what would run if it changed now */
+	statement = psprintf("SELECT CAST(dbt_connection AS pg_catalog.text) FROM %s WHERE dbt_connection IS NOT NULL",
+						 QualifiedName(table));
+	/* nobody knows whose table it is, and so what a change would run */
 	caller = BecomeOwner(TableOwner(table), SECURITY_RESTRICTED_OPERATION);
-	ForEachFetched(SPI_cursor_open_with_args(NULL, text, 0, NULL, NULL, NULL, false, 0),
+	ForEachFetched(SPI_cursor_open_with_args(NULL, statement, 0, NULL, NULL, NULL, false, 0),
 				   ReceiveHeader, &receiver);
 	BecomeCaller(caller);
 	SPI_finish();

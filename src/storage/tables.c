@@ -68,7 +68,7 @@ static bool locked = false;		/* the tables, by the call that is running */
 static Tables *current = NULL;
 static MemoryContext current_cxt = NULL;
 static bool current_valid = false;
-static bool changed = false;	/* whatever table or function, since it was set */
+static bool changed = false;	/* any table or function, since it was set */
 static List *outdated = NIL;
 
 static void
@@ -171,7 +171,7 @@ AllSourcesTables(void)
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
 
-		/* another session's temporary table can't be read, and isn't for keeps */
+		/* another session's temporary table can't be read, nor kept */
 		if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
 			form->relpersistence != RELPERSISTENCE_TEMP &&
 			HasText(form->oid, "dbt_connection"))
@@ -266,7 +266,7 @@ FindProjects(Relation sources, Tables *tables)
 	{
 		ProjectsKey *key = lfirst(lc);
 
-		/* not a choice to be made for the user: the table decides about rights */
+		/* the table decides about rights: the user has to choose */
 		if (key->table != first->table || key->column != first->column)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

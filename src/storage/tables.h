@@ -28,8 +28,8 @@ typedef struct Tables
 	List	   *row_constraints;	/* names of what keeps the keys unique, */
 	List	   *name_constraints;	/* and the names in a project */
 	bool		has_children;	/* partitions, or tables that inherit */
-	char	   *unsafe_trigger; /* a trigger that must not run as the owner, and */
-	char	   *unsafe_function;	/* its function; or both are NULL */
+	char	   *unsafe_trigger; /* a trigger that mustn't run as the owner, */
+	char	   *unsafe_function;	/* and its function; or both are NULL */
 	uint64		generation;		/* tells these from those found before */
 } Tables;
 

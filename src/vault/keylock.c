@@ -53,7 +53,7 @@ MakeTag(LockedObject object, const char *kid)
  *
  * Errors: 55000 without a usable keyring.
  */
-const Key *
+const Key  *
 HoldActiveKey(void)
 {
 	for (;;)
@@ -128,8 +128,8 @@ WaitForOldSnapshots(void)
 {
 	int			count;
 	VirtualTransactionId *holders =
-	GetCurrentVirtualXIDs(InvalidTransactionId, true, true,
-						  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &count);
+		GetCurrentVirtualXIDs(InvalidTransactionId, true, true,
+							  PROC_IS_AUTOVACUUM | PROC_IN_VACUUM | PROC_IN_SAFE_IC, &count);
 
 	for (int i = 0; i < count; i++)
 		(void) VirtualXactLock(holders[i], true);

@@ -98,7 +98,7 @@ char *
 ReadKeyringFile(const char *path, Size *len, KeyringProblem *why)
 {
 	struct stat st;
-	char	   *text = NULL;
+	char	   *file = NULL;
 	int			fd;
 
 	/* not to block on a FIFO */
@@ -121,20 +121,20 @@ ReadKeyringFile(const char *path, Size *len, KeyringProblem *why)
 	{
 		ssize_t		nread;
 
-		text = palloc(st.st_size + 1);
-		nread = read(fd, text, st.st_size);
+		file = palloc(st.st_size + 1);
+		nread = read(fd, file, st.st_size);
 		if (nread == st.st_size)
 			*len = nread;
 		else
 		{
 			Refuse(why, "changed while it was read", "Try again.");
-			explicit_bzero(text, st.st_size);
-			pfree(text);
-			text = NULL;
+			explicit_bzero(file, st.st_size);
+			pfree(file);
+			file = NULL;
 		}
 	}
 	CloseTransientFile(fd);
-	return text;
+	return file;
 }
 
 /*
@@ -255,7 +255,7 @@ WipeKeyring(Keyring *keyring)
 	MemoryContextDelete(cxt);
 }
 
-const Key *
+const Key  *
 FindKey(const Keyring *keyring, const char *kid, int len)
 {
 	for (int i = 0; i < keyring->nkeys; i++)
@@ -301,7 +301,7 @@ GetKeyring(int elevel)
 {
 	struct stat st;
 	KeyringProblem why = {0};
-	char	   *text;
+	char	   *file;
 	Size		len;
 
 	if (stat(keyring_file, &st) != 0)
@@ -317,14 +317,14 @@ GetKeyring(int elevel)
 
 	/* read after stat, so that a change in between is seen the next time */
 	ForgetKeyring();
-	text = ReadKeyringFile(keyring_file, &len, &why);
-	if (text != NULL)
+	file = ReadKeyringFile(keyring_file, &len, &why);
+	if (file != NULL)
 	{
 		cached_path = MemoryContextStrdup(TopMemoryContext, keyring_file);
 		cached_stat = st;
-		cached = ParseKeyring(text, len, TopMemoryContext, &why);
-		explicit_bzero(text, len);
-		pfree(text);
+		cached = ParseKeyring(file, len, TopMemoryContext, &why);
+		explicit_bzero(file, len);
+		pfree(file);
 	}
 	if (cached == NULL)
 	{

@@ -110,7 +110,7 @@ LookUpPrimitives(void)
 	for (int i = 0; i < NUM_PRIMITIVES; i++)
 		fmgr_info_cxt(PrimitiveOid(i, schema), &found[i], TopMemoryContext);
 	memcpy(primitives, found, sizeof(primitives));
-	/* unless something changed meanwhile, they are good for the next call, too */
+	/* good for the next call, too, unless something changed meanwhile */
 	primitives_valid = !forgotten;
 }
 
