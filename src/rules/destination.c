@@ -76,15 +76,23 @@ NormalHost(const char *start, int len)
 }
 
 /*
- * The host in a field, or the service's own where there is none.
+ * The host in a field, or the service's own where there is none; NULL if it has
+ * none either.
  */
 static char *
 HostIn(const JsonbValue *value, Variant variant)
 {
 	const char *own = service_hosts[variant];
 
-	return value == NULL ? NormalHost(own, strlen(own)) :
-		NormalHost(value->val.string.val, value->val.string.len);
+	if (value != NULL)
+		return NormalHost(value->val.string.val, value->val.string.len);
+	return own == NULL ? NULL : NormalHost(own, strlen(own));
+}
+
+static bool
+SameHost(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && strcmp(a, b) == 0;
 }
 
 /*
@@ -101,7 +109,7 @@ SameDestination(const Field *field, Variant variant, const JsonbValue *a, const 
 	if (a != NULL && b != NULL && a->val.string.len == b->val.string.len &&
 		memcmp(a->val.string.val, b->val.string.val, a->val.string.len) == 0)
 		return true;
-	return field->trait == TRAIT_HOST && strcmp(HostIn(a, variant), HostIn(b, variant)) == 0;
+	return field->trait == TRAIT_HOST && SameHost(HostIn(a, variant), HostIn(b, variant));
 }
 
 static const JsonbValue *

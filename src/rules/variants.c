@@ -39,8 +39,9 @@ static const Condition by_installation = {"authorization_method", "installation_
 	.name = name_, .name_len = sizeof(name_) - 1, .type = type_, .trait = trait_, .kind = kind_, \
 	.presence = LETTERS(presence_), .destination = LETTERS(destination_)
 
-/* a variant without a letter makes an array of a negative size */
-#define LETTERS(letters) &(letters)[0 * sizeof(char[sizeof(letters) == NUM_VARIANTS + 1 ? 1 : -1])]
+/* the letters, if there is one for each variant */
+#define LETTERS(letters) \
+	&(letters)[0 * sizeof(struct {StaticAssertDecl(sizeof(letters) == NUM_VARIANTS + 1, "each variant has a letter"); char c;})]
 /* INDENT OFF */
 const Field connection_fields[] = {
 	/*                                                                               dbt
