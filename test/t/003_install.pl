@@ -63,6 +63,19 @@ is($node->safe_psql('restored', qq{
 	join("\n", 'gitlab', 'gitlab', 'gitlab', 'gitlab', 'project_dbt_sources', 'none', 'none', 'dbt', 'dbt'),
 	'a session follows the extension');
 
+# not by SET SCHEMA, which would leave the table behind, but by who says where each goes
+my ($status, undef, $stderr) = $node->psql('shop', 'CREATE SCHEMA moved; ALTER EXTENSION dbt_sources SET SCHEMA moved');
+is($status, 3, 'SET SCHEMA is refused');
+like($stderr, qr/extension "dbt_sources" does not support SET SCHEMA/, 'in words');
+is($node->safe_psql('shop', qq{
+		BEGIN;
+		DROP EXTENSION dbt_sources;
+		ALTER TABLE "Odd schema".project_dbt_sources SET SCHEMA moved;
+		CREATE EXTENSION dbt_sources SCHEMA moved;
+		COMMIT;
+		SELECT moved.project_dbt_connection('$project', '$project') ->> 'personal_access_token'}),
+	'sesame', 'moved by hand');
+
 # rows are UTF-8 inside, whatever the database's encoding is
 $node->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
 my $latin = $node->safe_psql('latin', "SET client_encoding = 'UTF8'; CREATE EXTENSION dbt_sources CASCADE;
