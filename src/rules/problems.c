@@ -50,10 +50,29 @@ PathOfElement(const Path *outer, int index)
 	return element;
 }
 
+/*
+ * How much of a name is shown, in bytes: whole characters, and whole escapes of
+ * one that has them already.
+ */
+static int
+ClipName(const char *name, int len, bool escaped)
+{
+	int			clipped = pg_mbcliplen(name, len, MAX_NAME_LEN);
+	int			step;
+
+	for (int i = 0; escaped && i < clipped; i += step)
+	{
+		step = name[i] != '\\' ? 1 : name[i + 1] == 'u' ? strlen("\\u0000") : strlen("\\n");
+		if (i + step > clipped)
+			return i;
+	}
+	return clipped;
+}
+
 static void
 WriteName(StringInfo buf, const char *name, int len, bool escaped)
 {
-	int			clipped = pg_mbcliplen(name, len, MAX_NAME_LEN);
+	int			clipped = ClipName(name, len, escaped);
 	Characters	characters = {name, name + clipped};
 	pg_wchar	c;
 	bool		plain = len > 0;
