@@ -76,6 +76,20 @@
 #define EXECUTOR_RUN_ARGUMENTS queryDesc, direction, count, execute_once
 #endif
 
+/* PostgreSQL 18 has foreign keys that are only a comment. */
+#if PG_VERSION_NUM >= 180000
+#define IsEnforced(key) ((key)->conenforced)
+#else
+#define IsEnforced(key) true
+#endif
+
+/* PostgreSQL 19 wants to know what else there is to a scan: nothing. */
+#if PG_VERSION_NUM >= 190000
+#define BeginTableScan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL, 0)
+#else
+#define BeginTableScan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
+#endif
+
 /* PostgreSQL 19 lets nobody change what it knows of a statement's constants. */
 #if PG_VERSION_NUM >= 190000
 typedef const JumbleState *JumbleStateArg;

@@ -38,6 +38,7 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
+#include "base/compat.h"
 #include "base/domain.h"
 #include "storage/tables.h"
 
@@ -212,7 +213,8 @@ RequireSourcesShape(Relation sources)
 
 /*
  * The foreign keys that say which the projects are, as a List of ProjectsKey.
- * Those to the partitions of a table come with the one to the table.
+ * Those to the partitions of a table come with the one to the table.  One that
+ * is NOT ENFORCED says nothing.
  */
 List *
 ProjectsKeys(Relation sources)
@@ -229,7 +231,7 @@ ProjectsKeys(Relation sources)
 		HeapTuple	tuple;
 		bool		is_part;
 
-		if (info->nkeys != 1 || info->conkey[0] != project)
+		if (info->nkeys != 1 || info->conkey[0] != project || !IsEnforced(info))
 			continue;
 		tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(info->conoid));
 		if (!HeapTupleIsValid(tuple))

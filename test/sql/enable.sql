@@ -122,6 +122,16 @@ SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
 ALTER TABLE dbt.project_dbt_sources ADD FOREIGN KEY (project_uuid) REFERENCES app."Projects of ours" ("The key"),
 	ADD note uuid REFERENCES "An app".others;
 SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+-- one that is not enforced, where PostgreSQL has such, says nothing
+SELECT current_setting('server_version_num')::integer >= 180000 AS has_not_enforced \gset
+\if :has_not_enforced
+ALTER TABLE dbt.project_dbt_sources ADD CONSTRAINT remark FOREIGN KEY (project_uuid) REFERENCES "An app".others NOT ENFORCED;
+\endif
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+BEGIN;
+ALTER TABLE dbt.project_dbt_sources DROP CONSTRAINT project_dbt_sources_project_uuid_fkey, DROP CONSTRAINT project_dbt_sources_project_uuid_fkey1;
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+ROLLBACK;
 
 -- the table outlives the extension
 DROP EXTENSION dbt_sources;
