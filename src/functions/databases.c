@@ -19,6 +19,7 @@
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -33,7 +34,9 @@
 typedef struct Inquiry
 {
 	Oid			database;
+	int			lock_timeout;	/* of who asks */
 	bool		answered;
+	bool		found;			/* a table that needs the key, or may: */
 	KeyUse		use;
 	char		kid[FLEXIBLE_ARRAY_MEMBER];
 } Inquiry;
@@ -81,6 +84,7 @@ MakeInquiry(dsm_segment *segment, Oid database, const char *kid)
 	Inquiry    *inquiry = dsm_segment_address(segment);
 
 	inquiry->database = database;
+	inquiry->lock_timeout = LockTimeout;
 	inquiry->answered = false;
 	strcpy(inquiry->kid, kid);
 	return inquiry;
@@ -119,20 +123,23 @@ StartWorkerAndWait(dsm_segment *segment, const char *name)
 }
 
 /*
- * The connections of a database that need a key, counted by a worker, be the
- * extension installed there or not: its table may still be.
+ * FindUse() in a database, by a worker, be the extension installed there or not:
+ * its table may still be.
  */
-static KeyUse
-AskDatabase(const Database *database, const char *kid)
+static bool
+AskDatabase(const Database *database, const char *kid, KeyUse *use)
 {
 	const char *name = NameStr(database->name);
 	dsm_segment *segment = dsm_create(offsetof(Inquiry, kid) + strlen(kid) + 1, 0);
 	Inquiry    *inquiry = MakeInquiry(segment, database->oid, kid);
-	KeyUse		use = {0};
+	bool		found = false;
 
 	StartWorkerAndWait(segment, name);
 	if (inquiry->answered)
-		use = inquiry->use;
+	{
+		found = inquiry->found;
+		*use = inquiry->use;
+	}
 	/* it may have been dropped meanwhile */
 	else if (get_database_name(database->oid) != NULL)
 		ereport(ERROR,
@@ -140,34 +147,51 @@ AskDatabase(const Database *database, const char *kid)
 				 errmsg("could not find out whether database \"%s\" needs the encryption key", name),
 				 errhint("The server log tells why.")));
 	dsm_detach(segment);
-	return use;
+	return found;
+}
+
+/*
+ * What to do about a table that needs a key: the functions see only their own.
+ */
+static const char *
+HowToFree(const KeyUse *use, const char *hint)
+{
+	return use->in_use ? hint :
+		"The extension's functions don't use that table. If it is of no use to anybody, drop or rename it; else install the extension in its schema.";
 }
 
 static void
 RefuseKeyInUseIn(const Database *database, const char *kid)
 {
 	const char *name = NameStr(database->name);
+	KeyUse		use;
 
 	/* a transaction that keeps its snapshot has one from before we waited */
-	KeyUse		use = database->oid == MyDatabaseId && !IsolationUsesXactSnapshot() ?
-		CountConnections(kid) : AskDatabase(database, kid);
-
+	if (database->oid == MyDatabaseId && !IsolationUsesXactSnapshot() ?
+		!FindUse(kid, &use) : !AskDatabase(database, kid, &use))
+		return;
 	if (use.needing > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("encryption key \"%s\" is in use", kid),
-				 errdetail_plural("It holds " INT64_FORMAT " connection in database \"%s\".",
-								  "It holds " INT64_FORMAT " connections in database \"%s\".",
-								  use.needing, use.needing, name),
-				 errhint("Call reencrypt_dbt_connections() there until it returns 0.")));
+				 errdetail_plural("It holds " INT64_FORMAT " connection in database \"%s\", table %s.",
+								  "It holds " INT64_FORMAT " connections in database \"%s\", table %s.",
+								  use.needing, use.needing, name, use.table),
+				 errhint("%s", HowToFree(&use, "Call reencrypt_dbt_connections() there until it returns 0."))));
 	if (use.unreadable > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("encryption key \"%s\" may be in use", kid),
-				 errdetail_plural(INT64_FORMAT " connection in database \"%s\" does not say which key it needs.",
-								  INT64_FORMAT " connections in database \"%s\" do not say which key they need.",
-								  use.unreadable, use.unreadable, name),
-				 errhint("reencrypt_dbt_connections() there names them. Store them anew, or delete their sources.")));
+				 errdetail_plural(INT64_FORMAT " connection in database \"%s\", table %s, does not say which key it needs.",
+								  INT64_FORMAT " connections in database \"%s\", table %s, do not say which key they need.",
+								  use.unreadable, use.unreadable, name, use.table),
+				 errhint("%s", HowToFree(&use, "reencrypt_dbt_connections() there names them. Store them anew, or delete their sources."))));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("encryption key \"%s\" may be in use", kid),
+			 errdetail("Table %s in database \"%s\" could not be read. %s", use.table, name,
+					   WhyUncounted(use.access)),
+			 errhint("%s", HowToFree(&use, "Grant it to its owner."))));
 }
 
 /*
@@ -219,9 +243,12 @@ dbt_sources_worker_main(Datum main_arg)
 	BackgroundWorkerInitializeConnectionByOid(inquiry->database, InvalidOid,
 											  BGWORKER_BYPASS_ALLOWCONN);
 
+	LockTimeout = inquiry->lock_timeout;
 	StartTransactionCommand();
+	/* whatever the database's default is, which may have to wait for others */
+	XactIsoLevel = XACT_READ_COMMITTED;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	inquiry->use = CountConnections(inquiry->kid);
+	inquiry->found = FindUse(inquiry->kid, &inquiry->use);
 	inquiry->answered = true;
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -227,20 +227,23 @@ WriteKeySet(Jsonb *set)
  * The keyring is missing: a new one would be the end of what needs the old one,
  * as that isn't missed any more.
  *
- * Errors: 55000 if this database has connections.
+ * Errors: 55000 if this database has connections, or may have.
  */
 static void
 RefuseToBeginAnew(void)
 {
-	int64		connections = CountConnections(NULL).others;
+	KeyUse		use;
 
-	if (connections > 0)
+	if (FindUse(NULL, &use))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the keyring is missing"),
-				 errdetail_plural("This database has " INT64_FORMAT " connection that is encrypted with a key of it.",
-								  "This database has " INT64_FORMAT " connections that are encrypted with keys of it.",
-								  connections, connections),
+				 use.access != TABLE_READABLE ?
+				 errdetail("Table %s, which may have connections that are encrypted with keys of it, could not be read. %s",
+						   use.table, WhyUncounted(use.access)) :
+				 errdetail_plural("Table %s has " INT64_FORMAT " connection that is encrypted with a key of it.",
+								  "Table %s has " INT64_FORMAT " connections that are encrypted with keys of it.",
+								  use.others, use.table, use.others),
 				 errdetail_log("Keyring file \"%s\" does not exist.", keyring_file),
 				 errhint("Bring the keyring file back from its backup, or set dbt_sources.keyring_file to where it is. "
 						 "If it is lost for good, rotate_encryption_key(anew => true) begins a new one.")));

@@ -26,6 +26,7 @@
 #include "vault/envelope.h"
 #include "vault/keyring.h"
 #include "storage/storage.h"
+#include "storage/tables.h"
 #include "functions/usage.h"
 
 #define READ_BATCH 1000
@@ -249,7 +250,11 @@ TellProgress(Progress *progress, int64 moved)
 	if (!TimestampDifferenceExceeds(progress->told, now, PROGRESS_INTERVAL))
 		return;
 	if (progress->in_all == 0)
-		progress->in_all = moved + CountConnections(GetKeyring(ERROR)->keys[0].kid).others;
+	{
+		SourcesTable table = {GetTables()->sources, true};
+
+		progress->in_all = moved + CountConnections(&table, GetKeyring(ERROR)->keys[0].kid).others;
+	}
 	ereport(NOTICE,
 			(errmsg("re-encrypted " INT64_FORMAT " connections, " INT64_FORMAT " left, %.0f a second",
 					moved, Max(progress->in_all - moved, 0),

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * usage.c
- *		How many connections of this database need a key.
+ *		How many connections of this database need a key, and where.
  *
  * An envelope's protected header names its key, so nothing is decrypted here,
  * and of what is stored out of line only the beginning is read.
@@ -17,7 +17,7 @@
 #include "base/domain.h"
 #include "vault/envelope.h"
 #include "vault/keyring.h"
-#include "storage/storage.h"
+#include "storage/tables.h"
 #include "functions/usage.h"
 
 /* a key, and the connections counted so far */
@@ -73,14 +73,14 @@ CountHeader(text *header, void *arg)
 }
 
 /*
- * The connections of this database, and which of them need a key; NULL is none.
+ * The connections of a table, and which of them need a key; NULL is none.
  */
 KeyUse
-CountConnections(const char *kid)
+CountConnections(const SourcesTable *table, const char *kid)
 {
 	Census		census = {0};
 	KeyUsage	usage = {0};
-	KeyUse		use;
+	KeyUse		use = {0};
 
 	if (kid != NULL)
 	{
@@ -89,17 +89,49 @@ CountConnections(const char *kid)
 		census.keys = &usage;
 		census.nkeys = 1;
 	}
-	ForEachHeader(CountHeader, &census);
+	strlcpy(use.table, QualifiedName(table->oid), sizeof(use.table));
+	use.in_use = table->in_use;
+	use.access = ForEachHeader(table, CountHeader, &census);
 	use.needing = usage.connections;
 	use.others = census.others;
 	use.unreadable = census.unreadable;
 	return use;
 }
 
+/*
+ * The first table of this database that needs a key, or may; false if there is
+ * none.  Without a kid that is any with connections.
+ */
+bool
+FindUse(const char *kid, KeyUse *use)
+{
+	ListCell   *lc;
+
+	foreach(lc, AllSourcesTables())
+	{
+		*use = CountConnections(lfirst(lc), kid);
+		if (use->access != TABLE_READABLE || use->needing > 0 || use->unreadable > 0 ||
+			(kid == NULL && use->others > 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Why the connections of a table could not be counted.
+ */
+const char *
+WhyUncounted(TableAccess access)
+{
+	return access == TABLE_LOCKED ? "Somebody has locked it." :
+		"Its owner may not read it, or not use its schema.";
+}
+
 static Census *
 TakeCensus(const Keyring *keyring)
 {
 	Census	   *census = palloc0(sizeof(Census));
+	ListCell   *lc;
 
 	census->nkeys = keyring->nkeys;
 	census->keys = palloc0(keyring->nkeys * sizeof(KeyUsage));
@@ -108,7 +140,16 @@ TakeCensus(const Keyring *keyring)
 		census->keys[i].kid = pstrdup(keyring->keys[i].kid);
 		census->keys[i].prefix = EnvelopePrefix(keyring->keys[i].kid);
 	}
-	ForEachHeader(CountHeader, census);
+	foreach(lc, AllSourcesTables())
+	{
+		const SourcesTable *table = lfirst(lc);
+		TableAccess access = ForEachHeader(table, CountHeader, census);
+
+		if (access != TABLE_READABLE)
+			ereport(WARNING,
+					(errmsg("table %s is not counted", QualifiedName(table->oid)),
+					 errdetail_internal("%s", WhyUncounted(access))));
+	}
 	if (census->others > 0)
 		ereport(WARNING,
 				(errmsg_plural(INT64_FORMAT " connection is not encrypted with a key of the keyring",
@@ -123,7 +164,8 @@ TakeCensus(const Keyring *keyring)
  *
  * The keys of the keyring, the active one first, and how many connections of
  * this database are encrypted with each.  A WARNING tells if there are
- * connections that none of them is the key of.
+ * connections that none of them is the key of, and one if a table could not be
+ * read.
  *
  * Errors: 55000 without a usable keyring.
  */

@@ -29,7 +29,6 @@
 #include "storage/tables.h"
 
 #define FETCH_BATCH 100
-#define HEADER_LEN 4097			/* one more than EnvelopeKid() looks at */
 
 #define EQ "OPERATOR(pg_catalog.=)"
 #define PLUS "OPERATOR(pg_catalog.+)"
@@ -444,7 +443,7 @@ ReceiveHeader(HeapTuple row, TupleDesc desc, void *arg)
 
 /*
  * Hand the beginning of each envelope of a table, with the protected header, to
- * callback.  It need not be the table that the functions use.
+ * callback.  This may be in a database where no function has been called.
  */
 void
 ForEachHeaderIn(Oid table, HeaderCallback callback, void *arg)
@@ -456,7 +455,7 @@ ForEachHeaderIn(Oid table, HeaderCallback callback, void *arg)
 	ConnectSpi();
 	statement = psprintf("SELECT CAST(dbt_connection AS pg_catalog.text) FROM %s WHERE dbt_connection IS NOT NULL",
 						 QualifiedName(table));
-	/* nobody knows whose table it is, and so what a change would run */
+	/* nobody expects anything to run that changes something now */
 	caller = BecomeOwner(TableOwner(table), SECURITY_RESTRICTED_OPERATION);
 	ForEachFetched(SPI_cursor_open_with_args(NULL, statement, 0, NULL, NULL, NULL, false, 0),
 				   ReceiveHeader, &receiver);

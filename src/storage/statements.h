@@ -34,7 +34,8 @@ typedef enum Statement
 
 #define PRIMARY_NAME "Project dbt connection"
 
-/* gets the beginning of an envelope */
+/* gets the beginning of an envelope: one byte more than EnvelopeKid() looks at */
+#define HEADER_LEN 4097
 typedef void (*HeaderCallback) (text *header, void *arg);
 
 extern uint64 RunStatement(Statement statement, Datum *args, const char *nulls, Source **result);

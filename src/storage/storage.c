@@ -162,19 +162,6 @@ ForEachAdditionalSource(const pg_uuid_t *project, SourceCallback callback, void 
 }
 
 /*
- * The beginning of each envelope, with the protected header, of all tables of
- * sources in this database.
- */
-void
-ForEachHeader(HeaderCallback callback, void *arg)
-{
-	ListCell   *lc;
-
-	foreach(lc, AllSourcesTables())
-		ForEachHeaderIn(lfirst_oid(lc), callback, arg);
-}
-
-/*
  * Up to limit sources, of all projects, whose envelope doesn't begin with
  * prefix, in the order of their keys and beginning after a given one (or with
  * the first, if that is NULL).

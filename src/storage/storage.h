@@ -26,7 +26,6 @@ extern Source *LockSource(const pg_uuid_t *project, const pg_uuid_t *source);
 extern Source *LockOrAddSource(const pg_uuid_t *project, const pg_uuid_t *source);
 extern void LockForCreation(const pg_uuid_t *project);
 extern void ForEachAdditionalSource(const pg_uuid_t *project, SourceCallback callback, void *arg);
-extern void ForEachHeader(HeaderCallback callback, void *arg);
 extern void ForEachStaleSource(const SourceKey *after, text *prefix, int limit,
 							   SourceCallback callback, void *arg);
 extern Source *RenameSource(const pg_uuid_t *project, const pg_uuid_t *source, text *name);

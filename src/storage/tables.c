@@ -12,12 +12,10 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
@@ -29,7 +27,6 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -134,53 +131,6 @@ SourcesTableIn(Oid namespace)
 	char		kind = OidIsValid(table) ? get_rel_relkind(table) : '\0';
 
 	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ? table : InvalidOid;
-}
-
-/*
- * Whether a column of that name can have envelopes.  Of what type it has become
- * doesn't matter: until it is changed back, they are still there.
- */
-static bool
-HasText(Oid table, const char *name)
-{
-	AttrNumber	attnum = get_attnum(table, name);
-	char		category = '\0';
-	bool		ignored;
-
-	if (attnum != InvalidAttrNumber)
-		get_type_category_preferred(get_atttype(table, attnum), &category, &ignored);
-	return category == TYPCATEGORY_STRING;
-}
-
-/*
- * The tables of sources of this database, in whatever schema: an extension that
- * was dropped leaves one.
- */
-List *
-AllSourcesTables(void)
-{
-	List	   *tables = NIL;
-	Relation	rel = table_open(RelationRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum(SOURCES_TABLE));
-	scan = systable_beginscan(rel, ClassNameNspIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
-
-		/* another session's temporary table can't be read, nor kept */
-		if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
-			form->relpersistence != RELPERSISTENCE_TEMP &&
-			HasText(form->oid, "dbt_connection"))
-			tables = lappend_oid(tables, form->oid);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return tables;
 }
 
 /*

@@ -44,7 +44,6 @@ typedef struct ProjectsKey
 extern void UseSchema(Oid schema);
 extern const Tables *GetTables(void);
 extern Oid	SourcesTableIn(Oid schema);
-extern List *AllSourcesTables(void);
 extern List *ProjectsKeys(Relation sources);
 extern void RequireSourcesShape(Relation sources);
 extern char *QualifiedName(Oid table);

@@ -82,7 +82,7 @@ for my $case ([ 'no envelope', 'no envelope' ], [ 'an empty one', '' ], [ 'a hea
 	{
 		sql("CREATE TABLE kept AS SELECT * FROM project_dbt_sources; UPDATE project_dbt_sources SET dbt_connection = '$envelope'", $database);
 		like(error_of("SELECT remove_encryption_key('$second')"),
-			qr/55006: encryption key "$second" may be in use.*DETAIL:  1 connection in database "$database" does not say which key it needs.*HINT:.*reencrypt_dbt_connections/s,
+			qr/55006: encryption key "$second" may be in use.*DETAIL:  1 connection in database "$database", table public\.project_dbt_sources, does not say which key it needs.*HINT:.*reencrypt_dbt_connections/s,
 			"$name in $database: no key is removed");
 		sql("UPDATE project_dbt_sources s SET dbt_connection = k.dbt_connection FROM kept k
 			WHERE (s.project_uuid, s.project_dbt_source_uuid) = (k.project_uuid, k.project_dbt_source_uuid); DROP TABLE kept", $database);
@@ -127,8 +127,10 @@ sql($set, $_) for 'other', 'closed';
 sql('SELECT rotate_encryption_key()');
 sql('SELECT reencrypt_dbt_connections()', $_) for 'postgres', 'other', 'closed';
 
-# a disk that is full: the backend's limit on file sizes ends a write early
-for my $case ([0, qr/could not (?:write keyring file|resize shared memory segment).*File too large/], [100, qr/53100: could not write keyring file.*No space left/])
+# a disk that is full: the backend's limit on file sizes ends a write early, in the
+# middle of a file that is longer than what a worker is asked
+sql('SELECT rotate_encryption_key()') for 1 .. 5;
+for my $case ([0, qr/could not (?:write keyring file|resize shared memory segment).*File too large/], [ int((-s $file) / 2), qr/53100: could not write keyring file.*No space left/])
 {
 	my ($limit, $reason) = @$case;
 	my $before = slurp_file($file);
@@ -215,6 +217,9 @@ is(sql("SELECT application_name $waiting"), 'mine', 'it has the name that its ca
 sql("SELECT pg_terminate_backend(pid) $waiting");
 $call->finish;
 is(sql($stale), 1, 'what it had done stays when it is terminated');
+# a table in another schema has nothing to do with it
+sql("CREATE SCHEMA aside; CREATE TABLE aside.project_dbt_sources (LIKE project_dbt_sources INCLUDING DEFAULTS, FOREIGN KEY (project_uuid) REFERENCES projects);
+	INSERT INTO aside.project_dbt_sources (project_uuid, project_dbt_source_uuid, name, precedence, is_primary, dbt_connection) VALUES ('$project', '$project', 'aside', 0, true, 'no envelope')");
 ($stdout, $stderr) = ('', '');
 $call = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CALL reencrypt_all_dbt_connections(7)' ],
   '>', \$stdout, '2>', \$stderr;
