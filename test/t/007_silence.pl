@@ -314,7 +314,7 @@ send_in_ways_that_are_not_ours();
 send_and_watch();
 is_silent('preloaded by the server');
 
-# 4. the search does find what is there, and the README names the settings
+# 4. the search does find what is there, and docs/security.md names the settings
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_stat_statements'\nlog_min_messages = warning\n");
 forget();
 run_sql('SELECT ' . update(source('a'), body('a')));

@@ -1,22 +1,24 @@
-# The README's runbook, command by command, with a hot standby.
+# The runbook, command by command, with a hot standby: docs/runbook.md and, of
+# docs/keyring.md, the recipes.
 use strict;
 use warnings;
 
-use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use lib 'test/t';
-use Needs 'jq';
+use Docs;
+use Needs 'jose', 'jq';
 
-my $top = getcwd();
 my $project = '11111111-1111-4111-8111-111111111111';
+# for what is said here; the commands themselves go by $schema
+$ENV{PGOPTIONS} = '-c search_path=public,dbt';
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', 'log_statement = none');
 $primary->start;
-my $install = "CREATE EXTENSION dbt_sources CASCADE; CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL); SELECT enable_dbt_sources('projects');
+my $install = "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE; CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL); SELECT enable_dbt_sources('projects');
 	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')";
 my $set = "SELECT set_project_dbt_connection('$project', '{\"type\": \"dbt\"}') ->> 'type'";
 $primary->safe_psql('postgres', "CREATE DATABASE $_") for 'shop', 'shop2';
@@ -35,18 +37,19 @@ my $copy = $standby->data_dir . '/dbt_sources.jwks';
 chmod 0600, $copy;
 mkdir "$safe/dumps";
 
-# the commands of a section of the README; scp and ssh reach the standby
-my $readme = slurp_file("$top/README.md");
-sub commands
+# the commands of a section; scp and ssh reach the standby
+my %run;
+sub run_commands
 {
 	my ($title, $which, $first) = @_;
-	my ($section) = $readme =~ /^### \Q$title\E\n(.*?)(?=^##)/ms;
-	my @blocks = $section =~ /^```sh\n(.*?)^```/msg;
-	my $commands = $blocks[$which - 1] or die "no commands $which under $title";
+	my $page = $title eq 'Keys from a secret manager' ? 'docs/keyring.md' : 'docs/runbook.md';
+	my $commands = (commands($page, $title, 'sh'))[ $which - 1 ] or die "no commands $which under $title";
+	$run{$commands} = 1;
 	local $ENV{PGHOST} = $primary->host;
 	local $ENV{PGPORT} = $primary->port;
 	local $ENV{PGDATA} = $primary->data_dir;
 	local $ENV{STANDBY_PGDATA} = $standby->data_dir;
+	local @ENV{ 'schema', 'PGOPTIONS' } = ('dbt', '');
 	my $shims = "cd '$safe/dumps'\nsafe='$safe'\n" .
 	  "scp() { cp \"\$1\" \"\$2\" \"\${3#standby:}\"; }\n" .
 	  "ssh() { shift; PGHOST='" . $standby->host . "' PGPORT=" . $standby->port . " sh -c \"\$*\"; }\n";
@@ -57,7 +60,7 @@ sub commands
 sub runbook
 {
 	my ($title, $which) = @_;
-	my ($status, $out, $err) = commands($title, $which);
+	my ($status, $out, $err) = run_commands($title, $which);
 	is($status, 0, "runbook: $title, $which") or diag "$out\n$err";
 	return ($out, $err);
 }
@@ -111,7 +114,7 @@ is(types($primary), 'dbt dbt', 'and not missed');
 sub fails
 {
 	my ($title, $which, $break) = @_;
-	my ($status, $out, $err) = commands($title, $which, $break);
+	my ($status, $out, $err) = run_commands($title, $which, $break);
 	isnt($status, 0, "runbook: $title, $which: $break ends it");
 	return $err;
 }
@@ -121,7 +124,7 @@ is(slurp_file($file), $kept, 'no new key');
 fails('Rotate the key', 1, 'cp() { false; }');
 is(kids($file), 2, 'a new key without a copy');
 is($primary->safe_psql('shop', 'SELECT connections FROM encryption_keys() WHERE active'), 0, 'is not used to re-encrypt');
-like(fails('Rotate the key', 1, q(PGOPTIONS='-c search_path=nowhere'; export PGOPTIONS)), qr/rotate_encryption_key\(\) does not exist/, 'another schema');
+like(fails('Rotate the key', 1, 'schema=public'), qr/public.rotate_encryption_key\(\) does not exist/, 'another schema');
 runbook('Rotate the key', 1);
 runbook('Rotate the key', 2);
 like(fails('Rotate the key, with standbys', 2, 'ssh() { echo unreachable >&2; false; }'), qr/unreachable/, 'no standby');
@@ -169,7 +172,7 @@ is($err, '', 'and a key for each');
 unlike(slurp_file("$safe/dumps/shop.dump"), qr/"k"/, 'a dump has no key');
 
 # a role for the keys
-my ($recipe) = $readme =~ /^### Who may use the keys\n.*?^```sql\n(.*?)^```/ms;
+my ($recipe) = commands('docs/keyring.md', 'Who may use the keys', 'sql');
 $primary->safe_psql('shop', $recipe);
 like($primary->safe_psql('shop', 'SET ROLE dbt_keys; SELECT rotate_encryption_key(); CALL reencrypt_all_dbt_connections(); SELECT active, connections FROM encryption_keys() LIMIT 1'),
 	qr/\nt\|2\z/, 'the role rotates keys');
@@ -177,7 +180,7 @@ $primary->psql('shop', "SET ROLE dbt_keys; SELECT project_dbt_connection('$proje
 like($stderr, qr/permission denied for function project_dbt_connection/, 'and reads nothing');
 
 # keys from a secret manager: the unit's command, which runs as root, and a new key
-my ($unit) = $readme =~ /^### Keys from a secret manager\n.*?^```ini\n(.*?)^```/ms;
+my ($unit) = commands('docs/keyring.md', 'Keys from a secret manager', 'ini');
 my ($load) = $unit =~ /^ExecStart=(.*)\nExecReload=\g1\n/m;
 my $manager = PostgreSQL::Test::Utils::tempdir;
 my $run = "$manager/dbt-keyring";
@@ -201,7 +204,7 @@ $active = $primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() WHERE a
 $primary->psql('shop', 'SELECT rotate_encryption_key()', stderr => \$stderr);
 like($stderr, qr/could not create keyring file: Permission denied\n.*HINT:.*change it there/s, 'a rotation can not write');
 my $status;
-($status, $out, $err) = commands('Keys from a secret manager', 1, $shims);
+($status, $out, $err) = run_commands('Keys from a secret manager', 1, $shims);
 is($status, 0, 'a new key where the keyring comes from') or diag "$out\n$err";
 is($primary->safe_psql('shop', 'SELECT connections FROM encryption_keys() WHERE active'), 2, 'it is used');
 is($primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() OFFSET 1 LIMIT 1'), $active, 'and the old one is there');
@@ -214,9 +217,9 @@ $primary->safe_psql('postgres', 'DROP DATABASE shop3');
 $primary->psql('shop', "SELECT remove_encryption_key('$active')", stderr => \$stderr);
 like($stderr, qr/could not create keyring file/, 'or that it can not write');
 my $stored = slurp_file("$manager/store");
-($status) = commands('Keys from a secret manager', 1, "$shims; fetch-keyring() { false; }");
+($status) = run_commands('Keys from a secret manager', 1, "$shims; fetch-keyring() { false; }");
 isnt($status, 0, 'without the old keyring');
-($status) = commands('Keys from a secret manager', 1, "$shims; jose() { false; }");
+($status) = run_commands('Keys from a secret manager', 1, "$shims; jose() { false; }");
 isnt($status, 0, 'or the new key');
 is(slurp_file("$manager/store"), $stored, 'nothing is stored');
 chmod 0700, $run;
@@ -232,7 +235,7 @@ my $upgraded = PostgreSQL::Test::Cluster->new('upgraded');
 $upgraded->init;
 my ($bindir) = run_command([ 'pg_config', '--bindir' ]);
 my $new = $upgraded->data_dir;
-($status, $out, $err) = commands('Upgrade PostgreSQL', 1, "export OLDBIN='$bindir' NEWBIN='$bindir' NEWPGDATA='$new' PGPORT=" . $primary->port);
+($status, $out, $err) = run_commands('Upgrade PostgreSQL', 1, "export OLDBIN='$bindir' NEWBIN='$bindir' NEWPGDATA='$new' PGPORT=" . $primary->port);
 is($status, 0, 'runbook: Upgrade PostgreSQL, 1') or diag "$out\n$err";
 ok(-e "$safe/dumps/delete_old_cluster.sh", 'pg_upgrade wants the old cluster deleted');
 run_command([ 'sh', "$safe/dumps/delete_old_cluster.sh" ]);
@@ -243,7 +246,25 @@ $primary = $upgraded;
 like($out, qr/\|t\|2$/m, 'the new one has the keys');
 is($err, '', 'of all connections');
 is(types($upgraded), 'dbt dbt', 'and decrypts');
+
+# of the extension, from 0.2.0
+for my $database ('shop', 'shop2')
+{
+	$upgraded->safe_psql('postgres', "ALTER DATABASE $database RENAME TO new_$database; CREATE DATABASE $database");
+	$upgraded->safe_psql($database, "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources VERSION '0.2.0' SCHEMA dbt CASCADE;
+		INSERT INTO dbt.projects (project_uuid, name) VALUES ('$project', 'one')");
+}
+$upgraded->safe_psql('postgres', 'CREATE ROLE app');
+runbook('Upgrade the extension', 1);
+runbook('Upgrade the extension', 2);
+$upgraded->safe_psql($_, $set) for 'shop', 'shop2';
+is(types($upgraded), 'dbt dbt', 'projects of 0.2.0 have sources');
+is($upgraded->safe_psql('shop', "SELECT extversion, relowner::regrole FROM pg_extension, pg_class WHERE extname = 'dbt_sources' AND relname = 'project_dbt_sources'"),
+	'0.3.0|app', 'of the new version, and owned by the role');
 $upgraded->stop;
+
+is_deeply([ grep { !$run{ $_->{text} } } grep { ($_->{mark} // '') eq 'run by 010_runbook' } blocks('docs/runbook.md'), blocks('docs/keyring.md') ],
+	[], 'no command is left');
 
 sub copy_keyring
 {

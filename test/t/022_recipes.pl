@@ -1,29 +1,27 @@
-# The README's recipes for triggers: what they note and tell, and that a dump has them.
+# The recipes for triggers of docs/tables.md: what they note and tell, and that a dump has them.
 use strict;
 use warnings;
 
-use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use lib 'test/t';
+use Docs;
+
 my $project = '11111111-1111-4111-8111-111111111111';
-my $readme = slurp_file($ENV{README} // getcwd() . '/README.md');
 
-sub recipe
-{
-	my ($title) = @_;
-	my ($section) = $readme =~ /^### \Q$title\E\n(.*?)(?=^##)/ms or die "no section $title";
-	return join "\n", $section =~ /^```sql\n(.*?)^```/msg;
-}
+sub recipe { return join "\n", commands('docs/tables.md', $_[0], 'sql') }
 
+$ENV{PGOPTIONS} = '-c search_path=public,dbt';
 my $node = PostgreSQL::Test::Cluster->new('recipes');
 $node->init;
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('shop', "CREATE ROLE app; CREATE ROLE login LOGIN; CREATE ROLE web; GRANT web TO login;
 	GRANT CREATE ON SCHEMA public TO app;
-	CREATE EXTENSION dbt_sources CASCADE;
+	CREATE SCHEMA dbt; GRANT USAGE ON SCHEMA dbt TO web; GRANT USAGE, CREATE ON SCHEMA dbt TO app;
+	CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE;
 	SELECT rotate_encryption_key();
 	SET ROLE app;
 	CREATE TABLE projects (project_uuid uuid PRIMARY KEY);

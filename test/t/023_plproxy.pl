@@ -9,13 +9,19 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use lib 'test/t';
+use Docs;
+
 my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
 plan skip_all => 'this PostgreSQL has no PL/Proxy' if !-f "$sharedir/extension/plproxy.control";
 
 my $folder = getcwd() . '/proxy/plproxy';
-my $readme = slurp_file("$folder/README.md");
-my ($on_partition, $on_proxy, $after) = $readme =~ /^```sql\n(.*?)^```/msg;
-my ($draw) = $readme =~ /^  ```sql\n(.*?)^  ```/ms;
+my $page = 'proxy/plproxy/README.md';
+my ($on_partition) = commands($page, 'On each partition', 'sql');
+my ($on_proxy, $after) = commands($page, 'On the proxy', 'sql');
+my ($install) = commands($page, 'On the proxy', 'sh');
+my ($as_ever) = commands($page, 'What is as ever', 'sql');
+my ($draw) = commands($page, 'What differs', 'sql');
 my $partitions = 4;
 my $secret = 'not-to-be-seen';
 
@@ -41,7 +47,10 @@ for my $n (0 .. $partitions - 1)
 my $where = 'host=' . $data->host . ' port=' . $data->port;
 $proxy->safe_psql('postgres', 'CREATE DATABASE shop');
 $proxy->safe_psql('shop', $on_proxy =~ s/host=db(\d) dbname=shop sslmode=verify-full/$where dbname=shop$1/gr);
-command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $proxy->connstr('shop'), '-f', "$folder/plproxy.sql" ], 'the functions are made');
+{
+	local @ENV{ 'PGHOST', 'PGPORT' } = ($proxy->host, $proxy->port);
+	command_ok([ 'bash', '-euc', "cd '$folder'\n$install" ], 'the functions are made');
+}
 $proxy->safe_psql('shop', "$after
 	CREATE USER MAPPING FOR worker SERVER dbt_sources;
 	GRANT USAGE ON FOREIGN SERVER dbt_sources TO worker;
@@ -103,6 +112,8 @@ is((as_user({}, "SELECT path FROM dbt.validate_dbt_connection('{\"type\": \"dbt\
 is($proxy->safe_psql('shop', "SELECT dbt.project_of_path('/%61pi/v1/projects/ABCDEF00%2d0000%2D4000-8000-0000000000aB/dbt-sources?x')"),
 	'abcdef00-0000-4000-8000-0000000000ab', 'a path in capitals, and percent-encoded');
 is((as_user({}, "SELECT status FROM dbt.http_request('GET', '/%00'), dbt.project_of_path('%00')"))[0], 404, 'and one that is of no project');
+
+like($proxy->safe_psql('shop', $as_ever =~ s/5d8f…/$project/gr =~ s/c0a8…/$source/r =~ s/Growth/d/r), qr/"name": "d"/, 'a transaction with claims');
 
 # errors keep their SQLSTATE and DETAIL
 my $gitlab = '{"dbtConnection": {"type": "gitlab", "branch": 1}}';

@@ -3,17 +3,18 @@
 use strict;
 use warnings;
 
-use Cwd qw(getcwd);
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use lib 'test/t';
+use Docs;
+
 $ENV{PATH} .= ':/usr/sbin';
 plan skip_all => 'there is no pgbouncer' if !grep { -x "$_/pgbouncer" } split /:/, $ENV{PATH};
 
 my ($clients, $backends, $turns) = (20, 2, 15);
-my $readme = slurp_file($ENV{README} // getcwd() . '/README.md');
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('pooled');
 $node->init;
@@ -139,8 +140,8 @@ $node->safe_psql('shop', 'DROP TRIGGER wait ON project_dbt_sources');
 pgbench('authenticator', 'afterwards', $nobody);
 
 # the runbook's commands, through the pool
-my ($commands) = $readme =~ /^### Rotate the key, with standbys\n.*?^```sh\n(.*?)^```/ms or die 'no such commands';
-local @ENV{ 'PGHOST', 'PGPORT', 'PGUSER', 'PGDATA', 'STANDBY_PGDATA' } = ($folder, $port, $superuser, $node->data_dir, $folder);
+my ($commands) = commands('docs/runbook.md', 'Rotate the key, with standbys', 'sh');
+local @ENV{ 'PGHOST', 'PGPORT', 'PGUSER', 'PGDATA', 'STANDBY_PGDATA', 'schema' } = ($folder, $port, $superuser, $node->data_dir, $folder, 'public');
 (undef, $err) = run_command([ 'bash', '-euc', "scp() { :; }\nssh() { :; }\n$commands" ]);
 is($err, '', 'the runbook for standbys');
 is($node->safe_psql('shop', 'SELECT count(*) FROM encryption_keys()'), 2, 'makes a key');
