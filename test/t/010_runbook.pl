@@ -1,5 +1,5 @@
 # The runbook, command by command, with a hot standby: docs/runbook.md and, of
-# docs/keyring.md, the recipes.
+# docs/keyring.md and docs/monitoring.md, some.
 use strict;
 use warnings;
 
@@ -38,11 +38,12 @@ chmod 0600, $copy;
 mkdir "$safe/dumps";
 
 # the commands of a section; scp and ssh reach the standby
+my %page_of = ('Keys from a secret manager' => 'docs/keyring.md', 'The keyring file' => 'docs/monitoring.md');
 my %run;
 sub run_commands
 {
 	my ($title, $which, $first) = @_;
-	my $page = $title eq 'Keys from a secret manager' ? 'docs/keyring.md' : 'docs/runbook.md';
+	my $page = $page_of{$title} // 'docs/runbook.md';
 	my $commands = (commands($page, $title, 'sh'))[ $which - 1 ] or die "no commands $which under $title";
 	$run{$commands} = 1;
 	local $ENV{PGHOST} = $primary->host;
@@ -99,6 +100,7 @@ rename "$copy.away", $copy;
 runbook('Rotate the key', 1);
 is(types($primary), 'dbt dbt', 'the primary decrypts');
 is(slurp_file("$safe/dbt_sources.jwks"), slurp_file($file), 'the keyring is backed up');
+runbook('The keyring file', 1);
 is($primary->safe_psql($_, 'SELECT sum(connections) FROM encryption_keys() WHERE NOT active'), 0, "$_ is re-encrypted") for 'shop', 'shop2';
 $primary->wait_for_catchup($standby);
 is(types($standby), 'undecryptable undecryptable', 'the standby has no such key');
@@ -119,6 +121,7 @@ sub fails
 	return $err;
 }
 my $kept = slurp_file($file);
+fails('The keyring file', 1, ': an older copy');
 like(fails('Rotate the key', 1, 'PGPORT=1'), qr/could not connect|connection to server/, 'no server');
 is(slurp_file($file), $kept, 'no new key');
 fails('Rotate the key', 1, 'cp() { false; }');
@@ -263,7 +266,7 @@ is($upgraded->safe_psql('shop', "SELECT extversion, relowner::regrole FROM pg_ex
 	'0.3.0|app', 'of the new version, and owned by the role');
 $upgraded->stop;
 
-is_deeply([ grep { !$run{ $_->{text} } } grep { ($_->{mark} // '') eq 'run by 010_runbook' } blocks('docs/runbook.md'), blocks('docs/keyring.md') ],
+is_deeply([ grep { !$run{ $_->{text} } } grep { ($_->{mark} // '') eq 'run by 010_runbook' } map { blocks($_) } pages() ],
 	[], 'no command is left');
 
 sub copy_keyring

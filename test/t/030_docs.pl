@@ -17,7 +17,6 @@ my $top = getcwd();
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_stat_statements'");
 $node->start;
 
 # who calls is root's, or the server's, user already
