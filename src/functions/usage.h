@@ -22,7 +22,7 @@ typedef struct KeyUse
 	int64		others;			/* are not, or may be: */
 	int64		unreadable;		/* don't say with which they are */
 	TableAccess access;			/* whether they could be counted */
-	bool		in_use;			/* it is the table of the extension's functions */
+	bool		in_use;			/* it is the functions' table */
 	char		table[QUALIFIED_LEN];
 } KeyUse;
 

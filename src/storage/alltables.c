@@ -84,8 +84,9 @@ ReferencesProjects(Oid table)
 
 		if (form->contype == CONSTRAINT_FOREIGN && IsEnforced(form))
 		{
+			bool		isnull;
 			Datum		columns = heap_getattr(tuple, Anum_pg_constraint_conkey,
-											   RelationGetDescr(rel), &(bool) {false});
+											   RelationGetDescr(rel), &isnull);
 			ArrayType  *array = DatumGetArrayTypeP(columns);
 
 			found = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 1 &&
@@ -121,7 +122,7 @@ AllSourcesTables(void)
 		bool		in_use = form->relnamespace == schema;
 		SourcesTable *table;
 
-		/* another session's temporary table can't be read, and isn't for keeps */
+		/* another session's temporary table can't be read */
 		if ((form->relkind != RELKIND_RELATION && form->relkind != RELKIND_PARTITIONED_TABLE) ||
 			form->relpersistence == RELPERSISTENCE_TEMP ||
 			!HasEnvelopes(form->oid) || (!in_use && !ReferencesProjects(form->oid)))
