@@ -65,6 +65,7 @@ static const ApiError api_errors[] = {
 	{ERRCODE_INSUFFICIENT_PRIVILEGE, 403, "ForbiddenError"},
 	{ERRCODE_NO_DATA_FOUND, 404, "NotFoundError"},
 	{ERRCODE_UNIQUE_VIOLATION, 409, "AlreadyExistsError"},
+	{ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED, 409, "LimitExceededError"},
 	{ERRCODE_PRECONDITION_FAILED, 412, "PreconditionFailedError"},
 	{ERRCODE_PROGRAM_LIMIT_EXCEEDED, 413, "PayloadTooLargeError"},
 	{ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, 500, "UnexpectedServerError"},

@@ -287,14 +287,14 @@ LastPrecedence(const pg_uuid_t *project)
 }
 
 /*
- * Errors: 54000 if there is none.
+ * Errors: 2200H if there is none.
  */
 int32
 NextPrecedence(int32 precedence)
 {
 	if (precedence == PG_INT32_MAX)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				(errcode(ERRCODE_SEQUENCE_GENERATOR_LIMIT_EXCEEDED),
 				 errmsg("no precedence is left in the project")));
 	return precedence + 1;
 }

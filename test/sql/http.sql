@@ -125,6 +125,13 @@ RESET dbt_sources.http_body_limit;
 
 -- the errors of the API
 SELECT status, body FROM http_request('POST', :'sources', '{"name": "a", "dbtConnection": {"type": "none"}}');
+BEGIN;
+UPDATE project_dbt_sources SET precedence = 2147483647 WHERE name = 'a';
+SELECT status, body FROM http_request('POST', :'sources', '{"name": "one too many", "dbtConnection": {"type": "none"}}');
+\set VERBOSITY sqlstate
+SELECT create_project_dbt_source(:p, '{"name": "one too many", "dbtConnection": {"type": "none"}}');
+\set VERBOSITY default
+ROLLBACK;
 SELECT status, body FROM http_request('GET', replace(:'sources', :p, :unknown));
 SELECT status, body FROM http_request('GET', :'sources' || '/' || :unknown);
 SELECT status, body FROM http_request('DELETE', :'sources' || '/' || :p);
