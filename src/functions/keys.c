@@ -99,17 +99,20 @@ ReadKeySet(Keyring **keyring)
 	*keyring = NULL;
 	if (file == NULL && why.missing)
 		return JsonFromUtf8(EMPTY_SET, strlen(EMPTY_SET));
-	if (file != NULL)
-		*keyring = ParseKeyring(file, len, CurrentMemoryContext, &why);
-	if (*keyring == NULL)
-	{
-		if (file != NULL)
-			explicit_bzero(file, len);
+	if (file == NULL)
 		ReportKeyringProblem(ERROR, &why);
+	PG_TRY();
+	{
+		*keyring = ParseKeyring(file, len, CurrentMemoryContext, &why);
+		if (*keyring == NULL)
+			ReportKeyringProblem(ERROR, &why);
+		set = JsonFromUtf8(file, len);
 	}
-	set = JsonFromUtf8(file, len);
-	explicit_bzero(file, len);
-	pfree(file);
+	PG_FINALLY();
+	{
+		explicit_bzero(file, len);
+	}
+	PG_END_TRY();
 	return set;
 }
 
@@ -219,8 +222,15 @@ WriteKeySet(Jsonb *set)
 	bytea	   *text = JsonToBytea(set);
 
 	WipeJsonb(set);
-	WriteKeyringFile(VARDATA(text), VARSIZE(text) - VARHDRSZ);
-	WipeBytea(text);
+	PG_TRY();
+	{
+		WriteKeyringFile(VARDATA(text), VARSIZE(text) - VARHDRSZ);
+	}
+	PG_FINALLY();
+	{
+		WipeBytea(text);
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -277,16 +287,16 @@ SILENT_FUNCTION(rotate_encryption_key)
 	PreventCommandIfReadOnly("rotate_encryption_key()");
 
 	LockKeyringFile();
-	kid = MakeKid();
-	jwk = MakeJwk(kid);
-	key = JsonFromUtf8(jwk, strlen(jwk));
-	explicit_bzero(jwk, strlen(jwk));
 	old = ReadKeySet(&keyring);
 	if (keyring != NULL)
 		WipeKeyring(keyring);
 	/* until ALTER EXTENSION UPDATE, the signature of 0.2.0 has no argument */
 	else if (PG_NARGS() == 0 || !PG_GETARG_BOOL(0))
 		RefuseToBeginAnew();
+	kid = MakeKid();
+	jwk = MakeJwk(kid);
+	key = JsonFromUtf8(jwk, strlen(jwk));
+	explicit_bzero(jwk, strlen(jwk));
 	new = DatumGetJsonbP(DirectFunctionCall4(jsonb_insert, JsonbPGetDatum(old), KeyPath(0),
 											 JsonbPGetDatum(key), BoolGetDatum(false)));
 	WipeJsonb(old);

@@ -188,6 +188,68 @@ ParseKey(JsonbValue *jwk, Key *key, MemoryContext cxt, KeyringProblem *why)
 	return true;
 }
 
+static void
+WipeKeys(void *keyring)
+{
+	explicit_bzero(((Keyring *) keyring)->keys, ((Keyring *) keyring)->nkeys * sizeof(Key));
+}
+
+/*
+ * A keyring with room for n keys, in a context of its own, which wipes them when
+ * it goes, be it with an error or a cancel.
+ */
+static Keyring *
+MakeKeyring(int n)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "dbt_sources keyring",
+											  ALLOCSET_SMALL_SIZES);
+	Keyring    *keyring = MemoryContextAllocZero(cxt, offsetof(Keyring, keys) + n * sizeof(Key));
+	MemoryContextCallback *wipe = MemoryContextAllocZero(cxt, sizeof(MemoryContextCallback));
+
+	wipe->func = WipeKeys;
+	wipe->arg = keyring;
+	MemoryContextRegisterResetCallback(cxt, wipe);
+	return keyring;
+}
+
+/*
+ * The keys of a parsed JWK Set, or NULL with the reason in *why.
+ */
+static Keyring *
+ReadKeys(Jsonb *set, KeyringProblem *why)
+{
+	JsonbValue	keys;
+	JsonMembers members;
+	JsonMember	jwk;
+	Keyring    *keyring;
+	int			n;
+
+	if (!JB_ROOT_IS_OBJECT(set) || !JsonFind(&set->root, "keys", &keys) ||
+		!JsonIsArray(&keys) ||
+		(n = JsonContainerSize(keys.val.binary.data)) == 0)
+	{
+		Refuse(why, "is not a JWK Set with at least one key", HINT_RESTORE);
+		return NULL;
+	}
+
+	keyring = MakeKeyring(n);
+	members = JsonMembersOf(keys.val.binary.data);
+	while (why->problem == NULL && NextJsonMember(&members, &jwk))
+	{
+		Key		   *key = &keyring->keys[keyring->nkeys++];
+
+		if (ParseKey(&jwk.value, key, GetMemoryChunkContext(keyring), why) &&
+			FindKey(keyring, key->kid, strlen(key->kid)) != key)
+			Refuse(why, "has two keys with one \"kid\"", HINT_RESTORE);
+	}
+	if (why->problem != NULL)
+	{
+		WipeKeyring(keyring);
+		return NULL;
+	}
+	return keyring;
+}
+
 /*
  * The keys of a JWK Set in a context of their own below cxt, or NULL with the
  * reason in *why.  RFC 7517, section 5.
@@ -195,13 +257,8 @@ ParseKey(JsonbValue *jwk, Key *key, MemoryContext cxt, KeyringProblem *why)
 Keyring *
 ParseKeyring(const char *text, Size len, MemoryContext cxt, KeyringProblem *why)
 {
-	Jsonb	   *set = JsonFromUtf8(text, len);
-	JsonbValue	keys;
-	JsonMembers members;
-	JsonMember	jwk;
-	Keyring    *keyring;
-	MemoryContext keyring_cxt;
-	int			n;
+	Jsonb	   *set = JsonFromUtf8(file, len);
+	Keyring    *volatile keyring = NULL;
 
 	why->problem = NULL;
 	if (set == NULL)
@@ -209,37 +266,18 @@ ParseKeyring(const char *text, Size len, MemoryContext cxt, KeyringProblem *why)
 		Refuse(why, "is not JSON", HINT_RESTORE);
 		return NULL;
 	}
-	if (!JB_ROOT_IS_OBJECT(set) || !JsonFind(&set->root, "keys", &keys) ||
-		!JsonIsArray(&keys) ||
-		(n = JsonContainerSize(keys.val.binary.data)) == 0)
+	PG_TRY();
 	{
-		Refuse(why, "is not a JWK Set with at least one key", HINT_RESTORE);
+		keyring = ReadKeys(set, why);
+	}
+	PG_FINALLY();
+	{
 		explicit_bzero(set, VARSIZE(set));
-		return NULL;
 	}
-
-	keyring_cxt = AllocSetContextCreate(cxt, "dbt_sources keyring",
-										ALLOCSET_SMALL_SIZES);
-	keyring = MemoryContextAllocZero(keyring_cxt,
-									 offsetof(Keyring, keys) + n * sizeof(Key));
-	members = JsonMembersOf(keys.val.binary.data);
-	while (why->problem == NULL && NextJsonMember(&members, &jwk))
-	{
-		Key		   *key = &keyring->keys[keyring->nkeys];
-
-		if (!ParseKey(&jwk.value, key, keyring_cxt, why))
-			break;
-		if (FindKey(keyring, key->kid, strlen(key->kid)) != NULL)
-			Refuse(why, "has two keys with one \"kid\"", HINT_RESTORE);
-		keyring->nkeys++;
-	}
-	explicit_bzero(set, VARSIZE(set));
-	if (why->problem != NULL)
-	{
-		keyring->nkeys = n;		/* the one in work too */
-		WipeKeyring(keyring);
-		return NULL;
-	}
+	PG_END_TRY();
+	/* whole only now, so that what is left of half a one goes with its caller */
+	if (keyring != NULL)
+		MemoryContextSetParent(GetMemoryChunkContext(keyring), cxt);
 	return keyring;
 }
 
@@ -249,10 +287,7 @@ ParseKeyring(const char *text, Size len, MemoryContext cxt, KeyringProblem *why)
 void
 WipeKeyring(Keyring *keyring)
 {
-	MemoryContext cxt = GetMemoryChunkContext(keyring);
-
-	explicit_bzero(keyring->keys, keyring->nkeys * sizeof(Key));
-	MemoryContextDelete(cxt);
+	MemoryContextDelete(GetMemoryChunkContext(keyring));
 }
 
 const Key  *
@@ -322,9 +357,15 @@ GetKeyring(int elevel)
 	{
 		cached_path = MemoryContextStrdup(TopMemoryContext, keyring_file);
 		cached_stat = st;
-		cached = ParseKeyring(file, len, TopMemoryContext, &why);
-		explicit_bzero(file, len);
-		pfree(file);
+		PG_TRY();
+		{
+			cached = ParseKeyring(file, len, TopMemoryContext, &why);
+		}
+		PG_FINALLY();
+		{
+			explicit_bzero(file, len);
+		}
+		PG_END_TRY();
 	}
 	if (cached == NULL)
 	{

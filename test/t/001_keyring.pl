@@ -3,6 +3,7 @@ use strict;
 use warnings;
 
 use File::Basename;
+use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -251,6 +252,21 @@ symlink 'dbt_sources.jwks', $file;
 like(error_of('SELECT rotate_encryption_key()'), qr/55000: no usable keyring.*Too many levels of symbolic links/s,
 	'a link to itself is refused');
 unlink $file;
+
+# a cancel while it is parsed leaves nothing behind: the document, its copies, and
+# those of the keys that have been read are wiped
+my $module = $ENV{TEST_UNITS} // getcwd() . '/test/modules/test_units/test_units.so';
+my $jwks = '{"keys": [' . join(', ', map { '{"kty": "oct", "kid": "' . $_ . '", "k": "' . 'A' x 86 . '"}' } 1 .. 3) . ']}';
+my @wiped = split /\|/, $node->safe_psql('postgres', "CREATE FUNCTION test_canceled_keyring(text, integer) RETURNS integer AS '$module' LANGUAGE C STRICT;
+	SELECT test_canceled_keyring('$jwks', 1), test_canceled_keyring('$jwks', 2), test_canceled_keyring('$jwks', 4),
+		coalesce(test_canceled_keyring('$jwks', 5), 0),
+		(SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'dbt_sources keyring')");
+# of each key what base64url was decoded to, and the key
+cmp_ok($wiped[1] - $wiped[0], '>=', 64 + 64, 'a cancel after the first key wipes it');
+cmp_ok($wiped[2] - $wiped[0], '>=', 3 * (64 + 64), 'and after the third all three');
+cmp_ok($wiped[0], '>', 2 * length $jwks, 'and the document');
+is($wiped[3], 0, 'there is no later one');
+is($wiped[4], 0, 'nothing of it stays in memory');
 
 # writing is writing
 like(error_of('BEGIN READ ONLY; SELECT rotate_encryption_key()'), qr/25006/, 'not in a read-only transaction');

@@ -15,6 +15,29 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+/* a cancel at any of the places where one is looked for, and what is wiped */
+#include "miscadmin.h"
+#undef CHECK_FOR_INTERRUPTS
+#define CHECK_FOR_INTERRUPTS() CountInterrupt()
+#define explicit_bzero(bytes, len) CountWipe(bytes, len)
+
+static int	until_cancel = -1;
+static Size wiped = 0;
+
+static void
+CountInterrupt(void)
+{
+	if (until_cancel-- == 0)
+		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceled")));
+}
+
+static void
+CountWipe(void *bytes, Size len)
+{
+	wiped += len;
+	memset(bytes, 0, len);
+}
+
 #include "vault/aead.c"
 #include "vault/base64url.c"
 #include "vault/envelope.c"
@@ -31,6 +54,8 @@ PG_FUNCTION_INFO_V1(test_aead_encrypt);
 PG_FUNCTION_INFO_V1(test_aead_decrypt);
 PG_FUNCTION_INFO_V1(test_silence);
 PG_FUNCTION_INFO_V1(test_envelope_cpu);
+
+PG_FUNCTION_INFO_V1(test_canceled_keyring);
 
 static bool names_are_prepared = false;
 
@@ -104,6 +129,43 @@ test_silence(PG_FUNCTION_ARGS)
 		texts[i] = CStringGetTextDatum(shown);
 	}
 	PG_RETURN_ARRAYTYPE_P(construct_array(texts, ntexts, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * test_canceled_keyring(jwks text, nth integer) returns integer
+ *
+ * How many bytes are wiped if the parsing of a keyring is canceled where it looks
+ * for that for the nth time; NULL if it ends before.
+ */
+Datum
+test_canceled_keyring(PG_FUNCTION_ARGS)
+{
+	text	   *jwks = PG_GETARG_TEXT_PP(0);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext call = AllocSetContextCreate(caller, "call", ALLOCSET_DEFAULT_SIZES);
+	KeyringProblem why = {0};
+	volatile bool canceled = false;
+
+	MemoryContextSwitchTo(call);
+	wiped = 0;
+	until_cancel = PG_GETARG_INT32(1) - 1;
+	PG_TRY();
+	{
+		WipeKeyring(ParseKeyring(VARDATA_ANY(jwks), VARSIZE_ANY_EXHDR(jwks), TopMemoryContext, &why));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		canceled = true;
+	}
+	PG_END_TRY();
+	until_cancel = -1;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(call);
+	if (!canceled)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(wiped);
 }
 
 /*
