@@ -10,15 +10,13 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
-#include "storage/lmgr.h"
+#include "access/xact.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 #include "base/domain.h"
 #include "storage/storage.h"
 #include "storage/tables.h"
-
-#define PRIMARY_LOCKS 256
 
 /*
  * The primary source of a project whose sources were never changed.
@@ -82,24 +80,58 @@ RefuseSuppressed(const pg_uuid_t *project, const pg_uuid_t *source)
 }
 
 /*
+ * Insert the row of a primary source in a subtransaction; returns the error, of
+ * which nothing is left, or NULL.
+ */
+static ErrorData *
+TryToAddPrimary(const pg_uuid_t *project)
+{
+	Datum		args[] = {UUIDPGetDatum(project)};
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		(void) RunStatement(ADD_PRIMARY, args, NULL, NULL);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	CurrentResourceOwner = owner;
+	return error;
+}
+
+/*
  * Give the primary source of a project its row, if it still has none.
  *
- * The lock makes two who do so wait for each other, as the table may not have
- * what ON CONFLICT needs: unique constraints can be made deferrable.  Projects
- * share locks, so that a transaction that does so for very many has room for them.
+ * If somebody else is doing the same, the unique constraints have us wait for
+ * that.  What then violates them is the row that we want.  (ON CONFLICT isn't for
+ * tables with rules or deferrable constraints, and the projects' rows can't be
+ * locked here: in a distributed database nobody but the owner can do anything
+ * after the owner's statement has written.)
  */
 static void
 AddPrimary(const pg_uuid_t *project)
 {
-	Datum		args[] = {UUIDPGetDatum(project)};
+	ErrorData  *error = TryToAddPrimary(project);
 
-	LockDatabaseObject(GetTables()->sources, hash_bytes(project->data, UUID_LEN) % PRIMARY_LOCKS, 0,
-					   ExclusiveLock);
+	if (error != NULL && !IsOurs(error))
+		ReThrowError(error);
 	if (FetchRow(project, project) != NULL)
 		return;
-	(void) RunStatement(ADD_PRIMARY, args, NULL, NULL);
-	if (FetchRow(project, project) == NULL)
-		RaiseSuppressed(UntouchedPrimary(project));
+	if (error != NULL)
+		ReThrowError(error);
+	RaiseSuppressed(UntouchedPrimary(project));
 }
 
 /*
