@@ -200,16 +200,20 @@ RequestId(const Request *request)
 /*
  * The caller doesn't see the SQLSTATE of a 500 or 503: it goes to the log, with
  * what finds the caller's own line about the request.
+ *
+ * The entry isn't ours if the error isn't, so that what it may tell of a
+ * connection is hidden.
  */
 static void
 LogFailure(const Request *request, const ErrorData *error)
 {
 	const char *id = RequestId(request);
 
-	ereport(LOG_SERVER_ONLY,
-			(errcode(error->sqlerrcode),
-			 errmsg("request failed: %s", error->message),
-			 id == NULL ? 0 : errdetail("The request's id is %s.", id)));
+	ereport_domain(LOG_SERVER_ONLY, error->domain,
+				   (errcode(error->sqlerrcode),
+					errmsg("request failed: %s", error->message),
+					/* nothing in there that a value may begin with */
+					id == NULL ? 0 : errdetail("The id of the request is %s.", id)));
 }
 
 /*

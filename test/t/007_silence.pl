@@ -52,6 +52,9 @@ $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
 	CREATE TABLE late (i integer);
 	CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RAISE EXCEPTION USING MESSAGE = ''too late''; END';
 	CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail();
+	CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS
+		'BEGIN RAISE EXCEPTION ''the token is \"%\"'', project_dbt_connection(NEW.project_uuid, NEW.project_dbt_source_uuid) ->> ''personal_access_token''; END';
+	CREATE TRIGGER tell BEFORE UPDATE ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'telltale') EXECUTE FUNCTION tell();
 	CREATE FUNCTION store(source uuid, body jsonb) RETURNS text LANGUAGE plpgsql AS
 		'BEGIN RETURN update_project_dbt_source(''$project'', source, body) ->> ''name''; END'");
 
@@ -212,6 +215,9 @@ sub send_in_ways_that_are_not_ours
 	sends('arguments in the wrong order', "SELECT update_project_dbt_source('$one_line', '$project', '$a')", qr/22P02/);
 	sends('a syntax error', "SELECT $call '$json'", qr/42601/);
 	sends('a missing function', "SELECT no_$call '$json')", qr/42883/);
+	sends('PostgREST: a trigger that tells', "BEGIN; SELECT count(set_config('request.headers', '{\"x-original-method\": \"PATCH\",
+		\"x-original-uri\": \"/api/v1/projects/$project/dbt-sources/$a\", \"x-request-id\": \"told\"}', true));
+		SELECT postgrest_request(convert_to('{\"name\": \"telltale\"}', 'UTF8')); COMMIT", qr/"statusCode": 500/);
 	sends("E''", "SELECT $call E'$escaped') ->> 'name'", qr/^a$/m);
 	sends("E'', broken", "SELECT $call E'$escaped}')", qr/22P02/);
 	sends('dollar quotes', "SELECT $call \$x\$$json\$x\$) ->> 'name'", qr/^a$/m);
@@ -304,6 +310,7 @@ $log = is_silent('preloaded, with everything logged');
 like($log, qr/statement: SELECT update_project_dbt_source\(\*$/m, 'the name of the function is there');
 like($log, qr/execute .*: SELECT update_project_dbt_source\(\*\n.*DETAIL:  [Pp]arameters:\*$/m, 'and that there were parameters');
 like($log, qr/duration: .* plan:\n\s*Query Text: SELECT update_project_dbt_source\(\*$/m, 'and how long a plan took');
+like($log, qr/LOG:  P0001: request failed: the token is \*\n.*DETAIL:  The id of the request is told\.\n/, "what a trigger's message quotes is not");
 like($log, qr/ERROR:  22023: invalid dbt source\n.*DETAIL:  dbtConnection.branch: must be a string\n/, 'what is ours is there as it is');
 unlike($log, qr/temporary file:/, 'nothing went to a temporary file');
 

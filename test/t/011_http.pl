@@ -283,7 +283,7 @@ for my $front ('the proxy', 'nginx')
 		'HEAD, GET, PATCH, DELETE', 'the allowed ones are listed');
 	$node->safe_psql('postgres', "UPDATE dbt.project_dbt_sources SET dbt_connection = 'broken' WHERE name LIKE 'b%'");
 	my $id = answers('a connection that cannot be decrypted', 500, 'UnexpectedServerError', 'GET', $source)->headers->header('X-Request-Id') // 'missing';
-	ok(slurp_file($node->logfile) =~ /DETAIL:  The request's id is \Q$id\E\.$/m, 'is in the log with the id of the request');
+	ok(slurp_file($node->logfile) =~ /DETAIL:  The id of the request is \Q$id\E\.$/m, 'is in the log with the id of the request');
 	answers('heals with a new one', 200, '', 'PATCH', $source, body => { dbtConnection => github() });
 
 	# tokens

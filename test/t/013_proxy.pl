@@ -91,7 +91,7 @@ for my $line (split /\n/, $output)
 is($errors, '', 'all of them ran');
 
 # the answer that the database made has no SQLSTATE, but a line in its log
-ok(slurp_file($node->logfile) =~ /^XX001 LOG:  request failed: .*\nXX001 DETAIL:  The request's id is here-2\.$/m, 'the SQLSTATE of a 500 is in the log of the database');
+ok(slurp_file($node->logfile) =~ /^XX001 LOG:  request failed: .*\nXX001 DETAIL:  The id of the request is here-2\.$/m, 'the SQLSTATE of a 500 is in the log of the database');
 # and whoever calls it can't write just anything there
 my $offset = -s $node->logfile;
 is($node->safe_psql('postgres', "UPDATE dbt.project_dbt_sources SET dbt_connection = 'broken';
@@ -99,7 +99,7 @@ is($node->safe_psql('postgres', "UPDATE dbt.project_dbt_sources SET dbt_connecti
 		dbt.http_request('GET', '/api/v1/projects/11111111-1111-4111-8111-111111111111/dbt-sources/11111111-1111-4111-8111-111111111111', NULL, jsonb_build_object('X-Request-ID', id))"),
 	join("\n", (500) x 5), 'requests with ids of all kinds');
 my $entries = substr slurp_file($node->logfile), $offset;
-is(join(' ', $entries =~ /DETAIL:  The request's id is (.*)\.$/mg), 'a' x 64, 'only a short and plain id is logged');
+is(join(' ', $entries =~ /DETAIL:  The id of the request is (.*)\.$/mg), 'a' x 64, 'only a short and plain id is logged');
 is(() = $entries =~ /XX001 LOG:  request failed/g, 5, 'but each failure');
 
 done_testing();
