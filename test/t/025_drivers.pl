@@ -5,6 +5,7 @@ use warnings;
 
 use Cwd qw(getcwd);
 use IPC::Run;
+use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -188,5 +189,128 @@ for my $driver (@drivers)
 }
 is($files, 13, 'all files of the page were there');
 
+# A worker's view: two projects, and in each a source that can't be decrypted.
+sub answer
+{
+	my ($server, $role, $sql) = @_;
+	my (undef, $out, $err) = $server->psql('postgres', $sql, connstr => $server->connstr($server == $node ? 'shop' : 'postgres') . " user=$role",
+		extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	return $err ne '' ? $err =~ s/^.*?ERROR: +//sr : $out;
+}
+my $secret = '{"type": "gitlab", "personal_access_token": "sesame", "repository": "r", "branch": "b", "project_sub_path": "/"}';
+$node->safe_psql('shop', qq(
+	SELECT dbt.create_project_dbt_source('$project', '{"name": "broken", "dbtConnection": {"type": "dbt"}}');
+	SELECT dbt.set_project_dbt_connection('$project', '$secret'), dbt.set_project_dbt_connection('$other', '{"type": "dbt"}');
+	UPDATE dbt.project_dbt_sources SET dbt_connection = overlay(dbt_connection PLACING 'AAAA' FROM length(dbt_connection) - 10) WHERE name = 'broken' OR project_uuid = '$other';
+	CREATE ROLE worker LOGIN;
+	CREATE ROLE worker_of_one LOGIN;
+	CREATE ROLE auditor LOGIN;
+	GRANT USAGE ON SCHEMA dbt TO worker, worker_of_one, auditor;
+	GRANT SELECT ON projects TO worker, worker_of_one, auditor;
+	GRANT EXECUTE ON FUNCTION dbt.project_dbt_connection TO worker, worker_of_one;
+	CREATE POLICY worker_view ON projects FOR SELECT TO worker, auditor USING (true);
+	CREATE POLICY worker_of_one_view ON projects FOR SELECT TO worker_of_one USING (project_uuid = '$project')));
+my ($view) = sql_of("A worker's view");
+my $invoker = $node->pg_version >= 15;
+my $without = $view =~ s/ WITH \(security_invoker\)//r;
+$node->safe_psql('shop', 'SET ROLE app; ' . ($invoker ? $view : $without));
+$node->safe_psql('shop', 'ALTER VIEW worker_connections OWNER TO worker') if !$invoker;
+$node->safe_psql('shop', 'GRANT SELECT ON worker_connections TO worker_of_one, auditor');
+
+my $columns = q(SELECT project_uuid = '11111111-1111-4111-8111-111111111111', name, type, dbt_connection ->> 'personal_access_token' FROM worker_connections ORDER BY 1, 2);
+my @mine = ('t|Project dbt connection|gitlab|sesame', 't|broken||', 't|changed|gitlab|sesame', 't|taken|none|');
+is(answer($node, 'worker', $columns), join("\n", 'f|Project dbt connection||', @mine), 'the worker reads what can be decrypted, and sees what can not');
+is(answer($node, 'worker', 'SELECT dbt.project_dbt_connection(project_uuid, project_dbt_source_uuid) FROM worker_connections'), 'XX001',
+	'where the function alone would end the query');
+is(answer($node, 'auditor', 'SELECT count(*), count(type) FROM worker_connections'), '5|3', 'the list is for whoever sees the projects');
+is(answer($node, 'auditor', 'SELECT * FROM worker_connections'), '42501', 'the connections are not');
+SKIP:
+{
+	skip 'there is no security_invoker', 1 if !$invoker;
+	is(answer($node, 'worker_of_one', $columns), join("\n", @mine), 'a worker for one project sees that one');
+}
+is(answer($node, 'worker', "BEGIN; SELECT count(dbt_connection) FROM worker_connections WHERE project_uuid = '$project';
+	SELECT funcname, calls FROM pg_stat_xact_user_functions WHERE funcname ~ 'dbt' ORDER BY 1"), "3\nlist_project_dbt_sources|1\nproject_dbt_connection|3",
+	'of one project only that one is decrypted');
+
+# as its owner the view reads all projects
+$node->safe_psql('shop', "DROP VIEW worker_connections; SET ROLE app; $without; GRANT SELECT ON worker_connections TO worker_of_one");
+is(answer($node, 'worker_of_one', $columns), 'P0002', 'without security_invoker a project that only the owner sees ends the query');
+$node->safe_psql('shop', 'ALTER VIEW worker_connections OWNER TO worker_of_one');
+is(answer($node, 'worker_of_one', $columns), join("\n", @mine), 'unless it is the worker\'s own');
 $node->stop;
+
+# Supabase: its superuser is called supabase_admin
+my $supabase = PostgreSQL::Test::Cluster->new('supabase');
+$supabase->init(extra => ['--username=supabase_admin']);
+$supabase->append_conf('postgresql.conf', 'log_statement = none');
+$supabase->start;
+sub as
+{
+	my ($role, $sql) = @_;
+	local $ENV{PGUSER} = $role;
+	return $supabase->safe_psql('postgres', $sql);
+}
+my ($alice, $bob, $carol) = map { "$_$_$_$_$_$_$_$_-0000-4000-8000-000000000000" } 'a' .. 'c';
+as('supabase_admin', slurp_file("$clients/supabase.sql"));
+my ($install, $policies) = sql_of('Policies with auth.uid()');
+as('supabase_admin', $install);
+as('postgres', $policies);
+as('postgres', qq(INSERT INTO auth.users (id, aud) SELECT unnest('{$alice, $bob, $carol}'::uuid[]), 'authenticated';
+	INSERT INTO projects VALUES ('$project', 'Shop'), ('$other', 'Other');
+	INSERT INTO project_members VALUES ('$project', '$alice', true), ('$project', '$bob', false), ('$other', '$carol', true)));
+
+# a statement as PostgREST runs it, for the role and the subject of a token
+sub request
+{
+	my ($role, $user, $sql) = @_;
+	my $claims = encode_json({ role => $role, aud => 'authenticated', $user ? (sub => $user) : () });
+	return answer($supabase, 'authenticator', qq(BEGIN;
+		SELECT set_config('search_path', '"public", "extensions"', true), set_config('role', '$role', true), set_config('request.jwt.claims', '$claims', true),
+		  set_config('request.method', 'POST', true), set_config('request.path', '/rpc', true), set_config('request.headers', '{}', true) \\g /dev/null
+		$sql;
+		COMMIT));
+}
+
+# a call of a function: its arguments, by name, and what is wanted of the result
+sub call
+{
+	my ($function, $result, %arguments) = @_;
+	my @names = sort keys %arguments;
+	my $columns = join ', ', map { qq("$_") } @names;
+	my $types = join ', ', map { qq("$_" ) . ($_ eq 'body' ? 'jsonb' : 'uuid') } @names;
+	my $named = join ', ', map { qq("$_" := pgrst_body."$_") } @names;
+	return sprintf 'WITH pgrst_source AS (SELECT pgrst_call.pgrst_scalar FROM (SELECT %s::json AS json_data) pgrst_payload,
+		LATERAL (SELECT %s FROM json_to_record(pgrst_payload.json_data) AS _(%s) LIMIT 1) pgrst_body,
+		LATERAL (SELECT "dbt"."%s"(%s) pgrst_scalar) pgrst_call) SELECT pgrst_scalar::jsonb %s FROM pgrst_source',
+	  "'" . encode_json(\%arguments) . "'", $columns, $types, $function, $named, $result;
+}
+my $create = call('create_project_dbt_source', q(->> 'projectDbtSourceUuid'), project => $project, body => decode_json(qq({"name": "a", "dbtConnection": $secret})));
+my $created = request('authenticated', $alice, $create);
+like($created, qr/^[0-9a-f-]{36}$/, 'who manages a project adds a source');
+my $update = call('update_project_dbt_source', q(->> 'name'), project => $project, source => $created, body => { name => 'b' });
+my $list = call('list_project_dbt_sources', q(-> 1 ->> 'name'), project => $project);
+my $read = call('project_dbt_connection', q(->> 'personal_access_token'), project => $project, source => $created);
+is(request('authenticated', $alice, $update), 'b', 'and changes it');
+is(request('authenticated', $bob, $list), 'b', 'a member lists');
+is(request('authenticated', $bob, $update), '42501', 'and changes nothing');
+is(request('authenticated', $carol, $_), 'P0002', 'for who is not a member there is no such project') for $list, $update, $create;
+is(request('authenticated', undef, $list), 'P0002', 'nor without a subject');
+is(request('anon', undef, $list), '42501', 'and not without a token');
+is(request('authenticated', $alice, $read), '42501', 'a user reads no secrets');
+is(request('service_role', undef, $read), 'sesame', 'the worker does');
+is(request('authenticated', $bob, "INSERT INTO project_members VALUES ('$other', '$bob', true)"), '42501', 'nobody makes themselves a member');
+is(request('authenticated', $bob, 'UPDATE project_members SET manages = true; SELECT count(*) FROM project_members WHERE manages'), '0', 'or a manager');
+is(request('authenticated', $bob, 'SELECT count(*) FROM dbt.project_dbt_sources'), '42501', 'or reads the table');
+is(request('authenticated', $bob, 'SELECT count(*) FROM projects'), '1', 'a member sees one project');
+
+# and why the extension has a schema of its own
+my $granted = "SELECT has_function_privilege('anon', '%1\$s.project_dbt_connection(uuid, uuid)', 'EXECUTE'), has_function_privilege('anon', '%1\$s.rotate_encryption_key(boolean)', 'EXECUTE'),
+	has_table_privilege('anon', '%1\$s.project_dbt_sources', 'SELECT')";
+is(as('supabase_admin', sprintf $granted, 'dbt'), 'f|f|f', 'in a schema of its own nothing is granted to everybody');
+as('supabase_admin', 'DROP EXTENSION dbt_sources; CREATE EXTENSION dbt_sources SCHEMA public');
+as('postgres', "SELECT enable_dbt_sources('projects')");
+is(as('supabase_admin', sprintf $granted, 'public'), 't|t|t', 'trap: in public all of it is');
+
+$supabase->stop;
 done_testing();
