@@ -12,6 +12,8 @@ use lib 'test/t';
 use Docs;
 
 $ENV{PATH} .= ':/usr/sbin';
+# a libpq of 19 asks for a later one, to which an older pgbouncer hangs up
+$ENV{PGMAXPROTOCOLVERSION} = '3.0';
 plan skip_all => 'there is no pgbouncer' if !grep { -x "$_/pgbouncer" } split /:/, $ENV{PATH};
 
 my ($clients, $backends, $turns) = (20, 2, 15);
