@@ -1,0 +1,143 @@
+// Random bodies, judged by a JSON Schema validator over the contract, and by us.
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { alterations } from './contract/alterations.js';
+import { Case } from './contract/bodies.js';
+import { differences, ruled } from './contract/compare.js';
+import { crowded, rules, taken } from './contract/rules.js';
+import { Contract } from './contract/schema.js';
+import { stored } from './contract/stored.js';
+import { Random } from './random.js';
+import { clip, finish, progress, readArguments, result } from './run.js';
+
+const BATCH = 200;
+const MAX_SHOWN = 10;
+const project = '11111111-1111-4111-8111-111111111111';
+
+const { seed, count, complete, wrong } = readArguments(100_000, { wrong: { type: 'string' } });
+console.log(`seed ${seed}`);
+
+const truth = new Contract();
+const contract = wrong === undefined ? truth : alteration(wrong).contract(truth);
+
+function alteration(name) {
+  const found = alterations.find((one) => one.name === name);
+  if (!found) throw new Error(`--wrong is one of:\n${alterations.map((one) => one.name).join('\n')}`);
+  return found;
+}
+
+const database = new pg.Client({ options: '-c client_min_messages=error' });
+await database.connect();
+await database.query(readFileSync(new URL('contract/judge.sql', import.meta.url), 'utf8'));
+await database.query(`INSERT INTO projects (project_uuid, name) VALUES ('${project}', 'one')`);
+const uuids = { primary: project };
+for (const [type, dbtConnection] of Object.entries(stored)) {
+  const { rows } = await database.query('SELECT create_project_dbt_source($1, $2) AS summary', [project, JSON.stringify({ name: `stored ${type}`, dbtConnection })]);
+  uuids[type] = rows[0].summary.projectDbtSourceUuid;
+}
+
+async function judge(cases) {
+  const { rows } = await database.query({
+    name: 'judge',
+    text: 'SELECT judge(call, $1, source, body) AS answer FROM unnest($2::text[], $3::uuid[], $4::text[]) WITH ORDINALITY c (call, source, body, n) ORDER BY n',
+    values: [project, cases.map(({ call }) => call), cases.map(({ source }) => uuids[source] ?? null), cases.map(({ text }) => text)],
+  });
+  return rows.map(({ answer }) => answer);
+}
+
+// A line "path: message" for each; a path ends at the first ": " outside quotes.
+function readDetail(detail) {
+  return detail.split('\n').map((line) => {
+    const [, path, message] = /^((?:"(?:[^"\\]|\\.)*"|[^":]|:(?! ))*): (.*)$/.exec(line) ?? [, line, ''];
+    return [path, message];
+  });
+}
+
+const sqlstates = { 200: '00000', 201: '00000', 400: '22023', 409: '23505' };
+
+// What was answered, by whatever way, as {sqlstate, message, problems, summary}.
+function readAnswer(one, { sqlstate, said, detail, status, answer }) {
+  const failed = { sqlstate, message: said, problems: [] };
+  if (status !== null) {
+    const { error, results } = answer;
+    const problems = (error?.data ?? []).map(({ path, message }) => [path, message]);
+    return { sqlstate: sqlstates[status] ?? `HTTP ${status}`, message: error?.message, problems, summary: results };
+  }
+  if (sqlstate === '22023' && said === 'invalid dbt source') return { ...failed, problems: readDetail(detail) };
+  if (sqlstate !== '00000') return failed;
+  if (one.call !== 'validate') return { ...failed, summary: answer };
+  return { sqlstate: answer === null ? '00000' : '22023', problems: answer ?? [] };
+}
+
+// What is wrong with an answer by itself.
+function checkAnswer(one, raw, { sqlstate, summary }) {
+  const lines = [];
+  if (raw.whole === false) lines.push('the connection is not stored as it was sent');
+  if (one.overHttp && !(sqlstate === '00000' ? truth.isAnswer : truth.isError)(raw.answer)) lines.push('the answer is not that of the contract');
+  if (sqlstate !== '00000' || one.call === 'validate') return lines;
+  if (!one.overHttp && !truth.isAnswer({ status: 'ok', results: summary })) lines.push('the summary is not that of the contract');
+  if (one.value.name !== undefined && summary.name !== one.value.name) lines.push('the summary has another name');
+  if (one.connection !== undefined && summary.type !== one.value.dbtConnection.type) lines.push('the summary has another type');
+  return lines;
+}
+
+const agreed = { validate: 0, create: 0, update: 0, POST: 0, PATCH: 0 };
+const valid = { ...agreed };
+const used = new Map();
+const shown = [];
+let disagreed = 0;
+// by its type each alteration that no body has shown yet
+let unseen = wrong === undefined ? alterations.map((one) => ({ ...one, altered: undefined })) : [];
+
+function check(one, raw, seedOfCase) {
+  const found = ruled(truth, one);
+  const answer = readAnswer(one, raw);
+  const errors = contract.errors(one.call, one.value);
+  const usedHere = new Set();
+  const lines = [...differences(one, errors, found, answer, usedHere), ...checkAnswer(one, raw, answer)];
+  if (contract === truth && truth.allows(one.call, one.value) !== (errors.size === 0)) lines.push('the contract is not read as the validator has it');
+
+  if (lines.length > 0) {
+    disagreed++;
+    if (shown.length < MAX_SHOWN) shown.push([seedOfCase, one, lines]);
+    return;
+  }
+  agreed[one.call]++;
+  if (answer.sqlstate === '00000') valid[one.call]++;
+  for (const { name } of usedHere) used.set(name, (used.get(name) ?? 0) + 1);
+  unseen = unseen.filter((alteration) => {
+    if (!alteration.concerns(one)) return true;
+    alteration.altered ??= alteration.contract(truth);
+    return differences(one, alteration.altered.errors(one.call, one.value), found, answer).length === 0;
+  });
+}
+
+function draw(from) {
+  const seeds = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => seed + from + i);
+  const cases = seeds.map((one) => new Case(new Random(one)));
+  return { seeds, cases, answers: judge(cases) };
+}
+
+// the server has the next ones while we look at what it said
+let next = draw(0);
+for (let done = 0; done < count; done += BATCH) {
+  const { seeds, cases, answers } = next;
+  const said = await answers;
+  if (done + BATCH < count) next = draw(done + BATCH);
+  cases.forEach((one, i) => check(one, said[i], seeds[i]));
+  progress(`${done + cases.length} of ${count} bodies, ${disagreed} disagreements`);
+}
+await database.end();
+
+for (const [call, number] of Object.entries(agreed)) console.log(`# ${call}: agreed on ${number}, ${valid[call]} of them valid`);
+result(disagreed === 0, `contract and extension agree on ${count} bodies`, [`${disagreed} disagreements`]);
+for (const [seedOfCase, one, lines] of shown) {
+  console.log(`# test/contract --seed ${seedOfCase} --count 1${wrong === undefined ? '' : ` --wrong '${wrong}'`}`);
+  console.log(`#   ${one.call} ${one.source ?? ''} ${clip(one.text)}`);
+  for (const line of lines) console.log(`#   ${clip(line)}`);
+}
+if (complete && wrong === undefined) {
+  for (const { name } of [...rules, taken, crowded]) result(used.has(name), `${name} (${used.get(name) ?? 0} bodies differ from the contract by it)`);
+  result(unseen.length === 0, `${alterations.length} alterations of the contract are noticed`, unseen.map(({ name }) => name));
+}
+finish();
