@@ -120,6 +120,28 @@ AeadEncrypt(const uint8 *key, bytea *iv, const char *aad, Size aad_len,
 }
 
 /*
+ * Take the PKCS #7 padding off; false if it is wrong, which only who has the key
+ * can make it.
+ */
+static bool
+RemovePadding(bytea *padded)
+{
+	Size		len = VARSIZE(padded) - VARHDRSZ;
+	const uint8 *bytes = (const uint8 *) VARDATA(padded);
+	uint8		padding = bytes[len - 1];
+
+	if (padding == 0 || padding > AES_BLOCK_LEN)
+		return false;
+	for (Size i = len - padding; i < len; i++)
+	{
+		if (bytes[i] != padding)
+			return false;
+	}
+	SET_VARSIZE(padded, VARHDRSZ + len - padding);
+	return true;
+}
+
+/*
  * Check the tag, and only then decrypt.
  *
  * Returns the plaintext, or NULL if ciphertext, iv, aad or tag is not what
@@ -145,5 +167,10 @@ AeadDecrypt(const uint8 *key, bytea *iv, const char *aad, Size aad_len,
 	enc_key = MakeBytea(key + HALF_KEY_LEN, HALF_KEY_LEN);
 	plaintext = AesCbcDecrypt(ciphertext, enc_key, iv);
 	WipeBytea(enc_key);
+	if (!RemovePadding(plaintext))
+	{
+		WipeBytea(plaintext);
+		return NULL;
+	}
 	return plaintext;
 }

@@ -59,5 +59,20 @@ for my $i (0 .. $#vector)
 is(decrypt($key, $iv, $aad, '', $tag), '', 'not an empty ciphertext');
 is(decrypt($key, $iv, $aad, substr($ciphertext, 2), $tag), '', 'not a part of a block');
 
+# who has the key can make a right tag for anything
+sub decrypt_padded
+{
+	my ($padded) = @_;
+	return decrypt(split /\|/, $node->safe_psql('postgres', "SELECT '$key', '$iv', '$aad', encode(c, 'hex'), encode(substr(hmac(
+		'\\x$aad'::bytea || '\\x$iv' || c || int8send(8 * length('\\x$aad'::bytea)), substr('\\x$key'::bytea, 1, 32), 'sha512'), 1, 32), 'hex')
+		FROM encrypt_iv('\\x$padded', substr('\\x$key'::bytea, 33), '\\x$iv', 'aes-cbc/pad:none') c"));
+}
+is(decrypt_padded('aa' x 15 . '01'), 'aa' x 15, 'a byte of padding');
+is(decrypt_padded('aa' x 14 . '0202'), 'aa' x 14, 'two of it');
+is(decrypt_padded('aa' x 16 . '10' x 16), 'aa' x 16, 'a block of it');
+is(decrypt_padded($_->[1]), '', "not $_->[0]")
+  for ['none at all', 'aa' x 16], ['a padding of zeros', 'aa' x 15 . '00'], ['one of more than a block', 'aa' x 15 . '11' x 17],
+	['one that begins with another byte', 'aa' x 12 . '05040404'], ['one that is longer than the text', 'ff' x 16];
+
 $node->stop;
 done_testing();
