@@ -195,6 +195,20 @@ install_modules()
 	done
 }
 
+# The same with all that the suites can use.
+prepare_suites()
+{
+	local major
+	# of another PostgreSQL there may be none; the tests then say so
+	install_packages_if_any pgbouncer
+	if [ -z "${original:-}" ]; then
+		major=$(postgres_major)
+		install_packages_if_any "postgresql-$major-plproxy" "postgresql-$major-pgaudit"
+	fi
+	prepare perl curl git unzip binutils libipc-run-perl libdbd-pg-perl jose jq libmojo-pg-perl libmojo-jwt-perl nginx-light python3-jsonschema python3-yaml chromium "$@"
+	install_modules proxy/node test/clients
+}
+
 build_and_install()
 {
 	patiently as_user make -s -C "$work/src" PG_CONFIG="$pg_config" "$@" all >/dev/null
