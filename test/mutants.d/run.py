@@ -163,7 +163,7 @@ class Worker(Build):
         # backends write what they counted when they end
         self.stop("fast")
         if not passed:
-            print(output)
+            print(output, *(path.read_text(errors="replace")[-4000:] for path in self.src.glob("tmp_check/log/regress_log_*")))
         return {"passed": passed, "seconds": seconds, "counts": read_counts(self.src)}
 
     def survives(self, change, tests):
