@@ -116,8 +116,9 @@ class Source:
                      f"0x{value:X}" if text[:2].lower() == "0x" else str(value))
 
         for m in NUMBER.finditer(self.code):
-            # left out by bounds()
-            if not re.search(r"[+-] $", self.code[:m.start()]) or m.group() != "1":
+            # what is added or left out is a bound, and a Datum of 0 is none
+            if not (m.group() == "1" and re.search(r"[+-] $", self.code[:m.start()])
+                    or re.search(r"\(Datum\) $", self.code[:m.start()])):
                 add(m)
         for m in DEFINE.finditer(self.with_directives):
             for number in NUMBER.finditer(m.group()):
