@@ -44,8 +44,6 @@ NextJsonMember(JsonMembers *members, JsonMember *member)
 	JsonbIteratorToken token;
 
 	CHECK_FOR_INTERRUPTS();
-	if (members->it == NULL)
-		return false;
 	token = JsonbIteratorNext(&members->it, &member->value, true);
 	if (token == WJB_KEY)
 	{

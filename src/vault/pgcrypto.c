@@ -106,7 +106,7 @@ LookUpPrimitives(void)
 	}
 
 	forgotten = false;
-	schema = ExtensionSchema("pgcrypto", false);
+	schema = ExtensionSchema("pgcrypto");
 	for (int i = 0; i < NUM_PRIMITIVES; i++)
 		fmgr_info_cxt(PrimitiveOid(i, schema), &found[i], TopMemoryContext);
 	memcpy(primitives, found, sizeof(primitives));

@@ -96,6 +96,10 @@ SELECT p ->> 'path' AS path FROM http_request('POST', :'sources', format('{"%s\n
 SELECT count(*), body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['{"a" 1}', '{"a":}', '{"a":1,}', '{"a":1]',
 	'{,}', '{1:1}', '{"a":1 "b"}', '{"a","b"}', '{"a"', '[1,]', '[1 2]', '[,1]', '[1}', '[', ']', '}', ',', ':', '1 2', '{}{}', '[]]', 'tru', '01', '1e', '"\u00zz"', '"', E'"\t"']) sent,
 	http_request('POST', :'sources', sent) GROUP BY message, data;
+-- names that have in them what divides a line into path and message
+SELECT p ->> 'path' AS path, p ->> 'message' AS problem FROM http_request('POST', :'sources',
+	'{"name": "a", "dbtConnection": {"type": "none", "a: b": 1e400, "\"": 1e400, "\\": 1e400, "\\\"": {"c:\n\"d": [1, 1e400]}, "": 1e400, "e\"f\"g: h": 1e400, "i": 1e400}}'),
+	jsonb_array_elements(body #> '{error,data}') p;
 -- what isn't valid JSON is what PostgreSQL's json refuses
 CREATE FUNCTION is_json(sent text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
 	RETURN sent::json IS NOT NULL;

@@ -238,6 +238,16 @@ SELECT update_project_dbt_source(:p, :'a', jsonb_build_object('dbtConnection', g
 \set VERBOSITY terse
 SELECT project_dbt_connection(:p, :'a');
 \set VERBOSITY default
+-- a view shows no more of an environment that couldn't be stored today than its variables
+UPDATE project_dbt_sources SET dbt_connection = seal(split_part(dbt_connection, '.', 1), '{"type": "dbt", "environment": ["text", ["text"], {"key": 1, "value": "one"},
+	{"key": "A"}, {"value": "none"}, {"key": "B", "value": 2}, {"key": "C", "value": "c", "note": "n"}]}') WHERE project_dbt_source_uuid = :'a';
+SELECT get_project_dbt_source(:p, :'a') #> '{dbtConnection,environment}' AS shown;
+-- a header of another's counts for the key that it names
+SELECT connections FROM encryption_keys() WHERE active;
+UPDATE project_dbt_sources SET dbt_connection = seal(base64url(convert_to(replace(header(dbt_connection)::jsonb::text, ' ', ''), 'UTF8')), '{"type": "dbt"}') WHERE project_dbt_source_uuid = :'a';
+SELECT header(dbt_connection) ~ '^\{"alg":"dir","enc":"A256CBC-HS512","kid"' AS ours FROM project_dbt_sources WHERE project_dbt_source_uuid = :'a';
+SELECT connections FROM encryption_keys() WHERE active;
+SELECT project_dbt_connection(:p, :'a');
 
 -- Whether the stored connection is looked at depends on what its header says, and on the key that it was encrypted
 -- with; each stored connection with each sent one comes to the same, and so it does by each of the functions.

@@ -130,6 +130,20 @@ RESET client_min_messages;
 SELECT name, dbt_connection_type, version FROM project_dbt_sources ORDER BY precedence;
 DROP TRIGGER suppress ON project_dbt_sources;
 SELECT reencrypt_dbt_connections() AS reencrypted;
+-- of a source that is added, but not of its primary one
+CREATE TRIGGER suppress BEFORE INSERT ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION suppress();
+\set VERBOSITY sqlstate
+SELECT create_project_dbt_source(:p, '{"name": "suppressed", "dbtConnection": {"type": "none"}}');
+SELECT status FROM http_request('POST', format('/api/v1/projects/%s/dbt-sources', :p), '{"name": "suppressed", "dbtConnection": {"type": "none"}}');
+\set VERBOSITY default
+DROP TRIGGER suppress ON project_dbt_sources;
+
+-- the last precedence that there is
+BEGIN;
+UPDATE project_dbt_sources SET precedence = 2147483646 WHERE project_dbt_source_uuid = :'b';
+SELECT create_project_dbt_source(:p, '{"name": "last", "dbtConnection": {"type": "none"}}') -> 'precedence' AS precedence;
+SELECT create_project_dbt_source(:p, '{"name": "none is left", "dbtConnection": {"type": "none"}}');
+ROLLBACK;
 
 -- triggers that change a row: the answer is what is stored
 CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -186,6 +200,31 @@ RESET ROLE;
 DROP TRIGGER take ON project_dbt_sources;
 DROP INDEX lower_name, one_of_a_type;
 ALTER TABLE project_dbt_sources DROP CONSTRAINT polite;
+
+-- an error of another node, whose parts of a table and of its constraints have numbers
+CREATE FUNCTION node() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE said CONSTANT text[] = string_to_array(NEW.name, '|');
+BEGIN
+	IF cardinality(said) = 4 THEN
+		RAISE unique_violation USING MESSAGE = said[1], CONSTRAINT = said[2], TABLE = said[3], SCHEMA = said[4];
+	ELSIF cardinality(said) = 3 THEN
+		RAISE unique_violation USING MESSAGE = said[1], CONSTRAINT = said[2], TABLE = said[3];
+	END IF;
+	RAISE unique_violation USING MESSAGE = said[1];
+END $$;
+CREATE TRIGGER node BEFORE UPDATE OF name ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION node();
+CREATE FUNCTION told(sent text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+	RETURN dbt.update_project_dbt_source(project_uuid, project_dbt_source_uuid, jsonb_build_object('name', sent)) FROM dbt.project_dbt_sources WHERE NOT is_primary LIMIT 1;
+EXCEPTION WHEN unique_violation OR serialization_failure THEN
+	RETURN sqlerrm;
+END $$;
+SELECT sent, told(sent) FROM unnest(ARRAY['"project_dbt_sources_project_uuid_name_key"', '"project_dbt_sources_project_uuid_name_key_102008"', '"project_dbt_sources_pkey_102008"',
+	'"project_dbt_sources_project_uuid_name_keys"', '"project_dbt_sources_project_uuid_name_key_x"', '"x"', 'project_dbt_sources_project_uuid_name_key',
+	'1|project_dbt_sources_project_uuid_name_key_102008|project_dbt_sources_102008|dbt', '2|project_dbt_sources_pkey_102008|project_dbt_sources_102008|dbt',
+	'3|project_dbt_sources_project_uuid_name_key|project_dbt_sources|public', '4|project_dbt_sources_project_uuid_name_key|project_dbt_sources_x|dbt',
+	'5|project_dbt_sources_project_uuid_name_key|project_dbt_sources', '6|project_dbt_sources_project_uuid_name_key"|project_dbt_sources|dbt']) WITH ORDINALITY t (sent, n) ORDER BY n;
+DROP TRIGGER node ON project_dbt_sources;
+DROP FUNCTION node, told;
 
 -- unique constraints that are checked late
 ALTER TABLE project_dbt_sources DROP CONSTRAINT project_dbt_sources_project_uuid_name_key,
