@@ -131,6 +131,36 @@ RESET request.jwt.claims;
 RESET ROLE;
 ALTER TABLE projects OWNER TO CURRENT_USER;
 
+-- who owns the table of sources needs rights on the projects all the same: each of them
+CREATE ROLE regress_dbt_owner;
+ALTER TABLE project_dbt_sources OWNER TO regress_dbt_owner;
+ALTER TABLE projects DISABLE ROW LEVEL SECURITY;
+SET ROLE regress_dbt_owner;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "none"}');
+RESET ROLE;
+GRANT SELECT ON projects TO regress_dbt_owner;
+SET ROLE regress_dbt_owner;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "view"}');
+RESET ROLE;
+REVOKE SELECT ON projects FROM regress_dbt_owner;
+GRANT UPDATE ON projects TO regress_dbt_owner;
+SET ROLE regress_dbt_owner;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "blind"}');
+RESET ROLE;
+GRANT SELECT ON projects TO regress_dbt_owner;
+SET ROLE regress_dbt_owner;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "both"}') ->> 'name' AS managed;
+SELECT update_project_dbt_source(:p, :'qs', '{"name": "both"}');
+SELECT update_project_dbt_source(:nowhere, :'ps', '{"name": "both"}');
+RESET ROLE;
+ALTER TABLE projects ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_dbt_owner;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "no policy"}');
+RESET ROLE;
+ALTER TABLE project_dbt_sources OWNER TO CURRENT_USER;
+REVOKE ALL ON projects FROM regress_dbt_owner;
+DROP ROLE regress_dbt_owner;
+
 -- a search_path full of traps
 CREATE SCHEMA trap;
 CREATE FUNCTION trap.uuid_eq(uuid, uuid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped'; END $$;
