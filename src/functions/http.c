@@ -209,10 +209,10 @@ LogFailure(const Request *request, const ErrorData *error)
 {
 	const char *id = RequestId(request);
 
+	/* nothing stands in the detail that a value may begin with */
 	ereport_domain(LOG_SERVER_ONLY, error->domain,
 				   (errcode(error->sqlerrcode),
 					errmsg("request failed: %s", error->message),
-					/* nothing in there that a value may begin with */
 					id == NULL ? 0 : errdetail("The id of the request is %s.", id)));
 }
 

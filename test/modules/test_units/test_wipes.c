@@ -18,6 +18,9 @@
 extern void explicit_bzero(void *memory, size_t len);
 extern void __explicit_bzero_chk(void *memory, size_t len, size_t room);
 
+/* which the compiler can't leave out */
+static void *(*volatile fill) (void *, int, size_t) = memset;
+
 void
 explicit_bzero(void *memory, size_t len)
 {
@@ -41,9 +44,7 @@ explicit_bzero(void *memory, size_t len)
 	if (fd >= 0)
 		close(fd);
 	free(line);
-	memset(memory, 0, len);
-	/* as the C library does it: who could look is not known */
-	__asm__ __volatile__("" : : "r"(memory) : "memory");
+	fill(memory, 0, len);
 }
 
 /* what the other one is called where its memory's size is known */
