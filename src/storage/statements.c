@@ -224,23 +224,22 @@ BecomeOwner(Oid owner, int restrictions)
 }
 
 /*
- * Errors: 55000 if the statement writes, and a trigger would run as the owner
- * that a caller could lead astray.
+ * Errors: 55000 if the statement writes, and something would run as the owner that
+ * a caller could lead astray.
  */
 static Identity
 BecomeWhoRuns(Statement statement, const Tables *tables)
 {
 	Identity	nobody = {InvalidOid, 0, 0};
 
-	if (statements[statement].role == OWNER_WRITES && tables->unsafe_trigger != NULL)
+	if (statements[statement].role == OWNER_WRITES && tables->unsafe.part != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("trigger \"%s\" of table %s is not safe to run",
-						tables->unsafe_trigger, tables->sources_name),
+				 errmsg("%s is not safe to run", tables->unsafe.part),
 				 errdetail("It runs as the owner of the table, and its function %s has no search_path of its own that ends with pg_temp.",
-						   tables->unsafe_function),
+						   tables->unsafe.function),
 				 errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp, with the schemas that it needs before pg_temp.",
-						 tables->unsafe_function)));
+						 tables->unsafe.function)));
 	return statements[statement].role == CALLER_ON_PROJECTS ? nobody : BecomeOwner(tables->owner, 0);
 }
 

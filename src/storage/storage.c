@@ -165,7 +165,8 @@ LockOrAddSource(const pg_uuid_t *project, const pg_uuid_t *source)
 
 /*
  * Nobody else adds a source to the project until the end of the transaction.
- * Its primary source gets its row here.
+ * Its primary source gets its row here.  It is locked only where it isn't written,
+ * as nothing in it changes (suppress_redundant_updates_trigger).
  *
  * Errors: 40001 under REPEATABLE READ and above if somebody else has; 09000 if
  * the row is suppressed.
@@ -175,11 +176,9 @@ LockForCreation(const pg_uuid_t *project)
 {
 	Datum		args[] = {UUIDPGetDatum(project)};
 
-	if (RunStatement(LOCK_PRIMARY, args, NULL, NULL) > 0)
-		return;
-	AddPrimary(project);
-	if (RunStatement(LOCK_PRIMARY, args, NULL, NULL) == 0)
-		RaiseSuppressed(UntouchedPrimary(project));
+	while (RunStatement(LOCK_PRIMARY, args, NULL, NULL) == 0 &&
+		   LockSource(project, project) == NULL)
+		AddPrimary(project);
 }
 
 /*

@@ -19,21 +19,15 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "nodes/nodes.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/regproc.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 #include "base/compat.h"
 #include "base/domain.h"
@@ -275,82 +269,6 @@ FindConstraints(Relation rel, Tables *tables)
 	}
 }
 
-/*
- * Whether the setting of a function's search_path keeps what a caller has made in
- * pg_temp from standing in for others: it names pg_temp last.  Where it isn't
- * named it comes first, before pg_catalog, and in an empty path, too: a domain
- * of the name "text" is enough (PostgreSQL: "Writing SECURITY DEFINER Functions
- * Safely").
- */
-static bool
-IsSafePath(const char *path)
-{
-	List	   *names;
-	ListCell   *lc;
-
-	if (!SplitIdentifierString(pstrdup(path), ',', &names))
-		return false;
-	foreach(lc, names)
-	{
-		/* named twice, it is where it is named first */
-		if (strcmp(lfirst(lc), "pg_temp") == 0)
-			return lnext(names, lc) == NULL;
-	}
-	return false;
-}
-
-static bool
-HasSafePath(Oid function)
-{
-	static const char setting[] = "search_path=";
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	bool		isnull = true;
-	bool		safe = false;
-	Datum		config = 0;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
-	if (!isnull)
-	{
-		Datum	   *settings;
-		int			count;
-
-		deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT,
-						  &settings, NULL, &count);
-		for (int i = 0; i < count && !safe; i++)
-		{
-			char	   *config_text = TextDatumGetCString(settings[i]);
-
-			safe = strncmp(config_text, setting, strlen(setting)) == 0 &&
-				IsSafePath(config_text + strlen(setting));
-		}
-	}
-	ReleaseSysCache(tuple);
-	return safe;
-}
-
-/*
- * A trigger runs as the owner of the table, for whoever calls.
- */
-static void
-FindUnsafeTrigger(Relation rel, Tables *tables)
-{
-	/* a copy, as an invalidation may free it */
-	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		Trigger    *trigger = &triggers->triggers[i];
-
-		if (trigger->tgisinternal || trigger->tgenabled == TRIGGER_DISABLED ||
-			HasSafePath(trigger->tgfoid))
-			continue;
-		tables->unsafe_trigger = pstrdup(trigger->tgname);
-		tables->unsafe_function = format_procedure_qualified(trigger->tgfoid);
-	}
-}
-
 static void
 FindInTree(Relation sources, Tables *tables)
 {
@@ -365,7 +283,8 @@ FindInTree(Relation sources, Tables *tables)
 		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
 
 		FindConstraints(rel, tables);
-		FindUnsafeTrigger(rel, tables);
+		if (tables->unsafe.part == NULL)
+			tables->unsafe = FindUnsafePart(rel);
 		table_close(rel, NoLock);
 	}
 }

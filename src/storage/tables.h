@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
+#include "storage/unsafe.h"
 #include "utils/rel.h"
 
 #define SOURCES_TABLE "project_dbt_sources"
@@ -28,8 +29,7 @@ typedef struct Tables
 	List	   *row_constraints;	/* names of what keeps the keys unique, */
 	List	   *name_constraints;	/* and the names in a project */
 	bool		has_children;	/* partitions, or tables that inherit */
-	char	   *unsafe_trigger; /* a trigger that mustn't run as the owner, */
-	char	   *unsafe_function;	/* and its function; or both are NULL */
+	UnsafePart	unsafe;			/* what must not run as the owner, if anything */
 	uint64		generation;		/* tells these from those found before */
 } Tables;
 

@@ -99,6 +99,80 @@ ALTER TABLE project_dbt_sources ADD CONSTRAINT path CHECK (path_of(name));
 SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}') ->> 'name' AS renamed;
 SHOW search_path;
 ALTER TABLE project_dbt_sources DROP CONSTRAINT path;
+-- but one that has its own needs a safe one, as a trigger's does
+CREATE TABLE reserved (name text);
+INSERT INTO reserved VALUES ('reserved');
+GRANT SELECT ON reserved TO regress_dbt_app;
+CREATE FUNCTION reserved(text) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = dbt AS
+	$$ BEGIN RETURN EXISTS (SELECT FROM reserved WHERE name = $1); END $$;
+ALTER TABLE project_dbt_sources ADD CONSTRAINT free CHECK (NOT reserved(name));
+SET ROLE regress_dbt_manager;
+CREATE FUNCTION pg_temp.attack_again() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'attack as %', current_user; RETURN 'x'; END $$;
+CREATE TEMP VIEW reserved AS SELECT pg_temp.attack_again() AS name;
+GRANT SELECT ON pg_temp.reserved TO PUBLIC;
+DISCARD PLANS;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
+RESET ROLE;
+ALTER FUNCTION reserved(text) SET search_path = dbt, pg_temp;
+SET ROLE regress_dbt_manager;
+\set VERBOSITY terse
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "reserved"}');
+\set VERBOSITY default
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
+RESET ROLE;
+ALTER TABLE project_dbt_sources DROP CONSTRAINT free;
+-- wherever it is called
+CREATE FUNCTION keep(text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = dbt AS 'BEGIN RETURN $1; END';
+CREATE OPERATOR ### (RIGHTARG = text, FUNCTION = keep);
+CREATE DOMAIN kept AS text CHECK (keep(VALUE) <> '');
+CREATE DOMAIN kept_longer AS kept;
+CREATE TABLE renamed (name text);
+GRANT ALL ON renamed TO regress_dbt_app;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SET search_path = dbt, pg_temp AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION try(change text, source uuid) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE said text;
+BEGIN
+	EXECUTE change;
+	PERFORM update_project_dbt_source('11111111-1111-4111-8111-111111111111', source, '{"name": "tried"}');
+	RAISE EXCEPTION 'it ran';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL;
+	RETURN concat_ws(E'\n', change, SQLSTATE || ' ' || SQLERRM, said);
+END $$;
+SELECT try(change, :'b') FROM unnest(ARRAY[
+	'ALTER TABLE project_dbt_sources ADD label text DEFAULT keep(''x'')',
+	'ALTER TABLE project_dbt_sources ADD label text GENERATED ALWAYS AS (keep(name)) STORED',
+	'ALTER TABLE project_dbt_sources ADD label text GENERATED ALWAYS AS (### name) STORED',
+	'ALTER TABLE project_dbt_sources ADD label kept',
+	'ALTER TABLE project_dbt_sources ADD label kept_longer',
+	'CREATE INDEX labels ON project_dbt_sources (keep(name))',
+	'CREATE INDEX labels ON project_dbt_sources (name) WHERE keep(name) <> ''x''',
+	'ALTER TABLE project_dbt_sources ADD CONSTRAINT labels EXCLUDE (keep(name) WITH =)',
+	'CREATE RULE label AS ON UPDATE TO project_dbt_sources DO ALSO INSERT INTO renamed VALUES (keep(NEW.name))',
+	'CREATE TRIGGER label BEFORE UPDATE ON project_dbt_sources FOR EACH ROW WHEN (keep(NEW.name) <> ''x'') EXECUTE FUNCTION note()',
+	'CREATE VIEW labels AS SELECT keep(name) FROM project_dbt_sources',
+	'CREATE POLICY label ON project_dbt_sources USING (keep(name) <> ''x'')',
+	'ALTER FUNCTION keep(text) RESET search_path; CREATE INDEX labels ON project_dbt_sources (keep(name))']) change;
+DROP OPERATOR ### (NONE, text);
+DROP DOMAIN kept_longer, kept;
+DROP FUNCTION keep, note(), try;
+DROP TABLE renamed;
+-- what PostgreSQL brings is safe as it is
+ALTER TABLE project_dbt_sources ADD found tsvector;
+CREATE TRIGGER redundant BEFORE UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TRIGGER found BEFORE INSERT OR UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION tsvector_update_trigger(found, 'pg_catalog.simple', name);
+SET ROLE regress_dbt_manager;
+SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "Found again"}') ->> 'name' AS renamed;
+SELECT dbt.create_project_dbt_source(:p, '{"name": "Found too", "dbtConnection": {"type": "none"}}') ->> 'projectDbtSourceUuid' AS found \gset
+SELECT dbt.create_project_dbt_source(:q, '{"name": "Found there", "dbtConnection": {"type": "none"}}') ->> 'projectDbtSourceUuid' AS found_there \gset
+RESET ROLE;
+SELECT name, precedence, found FROM project_dbt_sources WHERE found @@ 'found' ORDER BY name;
+SELECT count(delete_project_dbt_source(project_uuid, project_dbt_source_uuid)) AS deleted FROM project_dbt_sources WHERE name IN ('Found too', 'Found there');
+SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
+DELETE FROM project_dbt_sources WHERE project_uuid = :q;
+DROP TRIGGER redundant ON project_dbt_sources;
+DROP TRIGGER found ON project_dbt_sources;
+ALTER TABLE project_dbt_sources DROP found;
 -- policies of this table are for who reads it directly
 ALTER TABLE project_dbt_sources ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
