@@ -21,18 +21,20 @@
 /*
  * The schema that an extension is in.
  *
- * Errors: 42704 where it isn't installed.
+ * Where it isn't installed: InvalidOid, or unless missing_ok an error (42704).
  */
 Oid
-ExtensionSchema(const char *name)
+ExtensionSchema(const char *name, bool missing_ok)
 {
-	Oid			extension = get_extension_oid(name, false);
+	Oid			extension = get_extension_oid(name, missing_ok);
 	Oid			schema = InvalidOid;
 	Relation	rel;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	if (!OidIsValid(extension))
+		return InvalidOid;
 	rel = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(extension));

@@ -10,6 +10,6 @@
 
 #include "postgres.h"
 
-extern Oid	ExtensionSchema(const char *name);
+extern Oid	ExtensionSchema(const char *name, bool missing_ok);
 
 #endif							/* DBT_SOURCES_EXTENSION_H */

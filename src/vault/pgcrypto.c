@@ -106,7 +106,7 @@ LookUpPrimitives(void)
 	}
 
 	forgotten = false;
-	schema = ExtensionSchema("pgcrypto");
+	schema = ExtensionSchema("pgcrypto", false);
 	for (int i = 0; i < NUM_PRIMITIVES; i++)
 		fmgr_info_cxt(PrimitiveOid(i, schema), &found[i], TopMemoryContext);
 	memcpy(primitives, found, sizeof(primitives));
