@@ -292,9 +292,9 @@ FindUnsafePart(Relation rel)
 	Oid			table = RelationGetRelid(rel);
 	UnsafePart	unsafe = {NULL, NULL};
 
+	/* the last: the types of its columns, and how it is partitioned */
 	(void) (CheckTriggers(rel, &unsafe) && CheckIndexes(rel, &unsafe) &&
 			CheckDependents(table, &unsafe) &&
-			/* the types of its columns, and how it is partitioned */
 			CheckPart(RelationRelationId, table, UnsafeFunctionOf(RelationRelationId, table),
 					  &unsafe));
 	return unsafe;

@@ -257,7 +257,7 @@ ReadKeys(Jsonb *set, KeyringProblem *why)
 Keyring *
 ParseKeyring(const char *text, Size len, MemoryContext cxt, KeyringProblem *why)
 {
-	Jsonb	   *set = JsonFromUtf8(file, len);
+	Jsonb	   *set = JsonFromUtf8(text, len);
 	Keyring    *volatile keyring = NULL;
 
 	why->problem = NULL;
