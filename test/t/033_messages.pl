@@ -1,4 +1,5 @@
-# docs/errors.md has every message of src/ that a user can see, and no other.
+# docs/errors.md has every message of src/ that a user can see, with its SQLSTATE,
+# and no other.
 use strict;
 use warnings;
 
@@ -35,16 +36,21 @@ my @places = (
 	[ qr/\bwhy = ($string)/ ],
 );
 
-sub shown
+# as it is shown
+sub text_of
 {
-	my ($message) = @_;
+	my ($literal) = @_;
+	my $message = join '', map { /^"(.*)"$/s ? $1 : '%d' } $literal =~ /$part/g;
 	$message =~ s/\\(["\\])/$1/g;
 	# a name, a number, an error, and what is appended
 	$message =~ s/(?:%(?:\.\d+)?[a-z])+|(?<= )$/…/g;
 	return $message;
 }
 
-my %in_source;
+my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
+my %sqlstates = map { /^(\w{5}) +\w +(ERRCODE_\w+)/ ? ($2 => $1) : () } split /\n/, slurp_file("$sharedir/errcodes.txt");
+
+my (%in_source, %raised_as);
 find({ no_chdir => 1, wanted => sub
 	{
 		return if !/\.[ch]$/;
@@ -52,14 +58,19 @@ find({ no_chdir => 1, wanted => sub
 		$text =~ s{/\*.*?\*/}{}gs;
 		# how a problem begins, whatever the field should be
 		$text =~ s/"must be " what "/"must be %s/;
+		while ($text =~ /\berrcode\(([^;]*?)\),\s*errmsg\w*\(($string)/g)
+		{
+			my ($codes, $message) = ($1, text_of($2));
+			$raised_as{$message}{ $sqlstates{$_} } = 1 for $codes =~ /ERRCODE_\w+/g;
+		}
+		$raised_as{ text_of($1) }{22023} = 1 while $text =~ /\bParameterError\((?:psprintf\()?($string)/g;
 		for my $place (@places)
 		{
 			my ($pattern, $before) = @$place;
 			while ($text =~ /$pattern/g)
 			{
-				my $message = join '', map { /^"(.*)"$/s ? $1 : '%d' } $1 =~ /$part/g;
-				next if $message =~ /^(%s|must be )$/;
-				$in_source{ shown(($before // '') . $message) } = $_;
+				my $message = ($before // '') . text_of($1);
+				$in_source{$message} = $_ if $message !~ /^(…|must be …)$/;
 			}
 		}
 	} }, 'src');
@@ -67,9 +78,17 @@ find({ no_chdir => 1, wanted => sub
 # the first column of the tables under "Troubleshooting"
 my ($troubleshooting) = page('docs/errors.md') =~ /^## Troubleshooting\n(.*?)(?=^## |\z)/ms;
 my %in_page;
-for my $cell ($troubleshooting =~ /^\| (`.*?`) \|/mg)
+while ($troubleshooting =~ /^\| (`.*?`) \| (.*?) \|/mg)
 {
-	$in_page{$_}++ for $cell =~ /`([^`]+)`/g;
+	my ($messages, $next) = ($1, $2);
+	my %row;
+	for my $message ($messages =~ /`([^`]+)`/g)
+	{
+		$in_page{$message}++;
+		%row = (%row, %{ $raised_as{$message} // {} });
+	}
+	my ($codes) = $next =~ /^((?:`\w{5}`(?:, )?)+)$/;
+	is($codes // '', join(', ', map { "`$_`" } sort keys %row), "SQLSTATE of $messages") if %row && $next =~ /^$|^`/;
 }
 
 ok(delete $in_page{$_}, "$in_source{$_}: $_") for sort keys %in_source;
