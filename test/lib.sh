@@ -200,12 +200,14 @@ prepare_suites()
 {
 	local major
 	# of another PostgreSQL there may be none; the tests then say so
-	install_packages_if_any pgbouncer
+	install_packages_if_any pgbouncer python3-psycopg
+	# a JDK is large
+	if [ -n "${CI:-}" ]; then install_packages_if_any default-jdk-headless libpostgresql-jdbc-java; fi
 	if [ -z "${original:-}" ]; then
 		major=$(postgres_major)
 		install_packages_if_any "postgresql-$major-plproxy" "postgresql-$major-pgaudit"
 	fi
-	prepare perl curl git unzip binutils libipc-run-perl libdbd-pg-perl jose jq libmojo-pg-perl libmojo-jwt-perl nginx-light python3-jsonschema python3-yaml chromium "$@"
+	prepare perl curl git unzip binutils libipc-run-perl libdbd-pg-perl jose jq libmojo-pg-perl libmojo-jwt-perl nginx-light python3-jsonschema python3-yaml python3-psycopg2 python3-sqlalchemy chromium "$@"
 	install_modules proxy/node test/clients
 }
 

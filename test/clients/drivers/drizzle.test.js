@@ -32,4 +32,3 @@ await run({
     },
   }),
 });
-await pool.end();

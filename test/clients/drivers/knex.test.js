@@ -36,4 +36,3 @@ await run({
     },
   }),
 });
-await knex.destroy();

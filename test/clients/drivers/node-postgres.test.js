@@ -26,4 +26,3 @@ await run({
     },
   }),
 });
-await pool.end();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import postgres from 'postgres';
 import { sql, updateDbtSource } from './postgres.js';
-import { body, failure, mode, project, run, scenario, secret, shown, source } from './scenario.js';
+import { body, claims, failure, mode, project, run, scenario, secret, source } from './scenario.js';
 
 await run({
   ...scenario(updateDbtSource),
@@ -22,7 +22,7 @@ await run({
       await debug.end();
     },
   }),
-  // the statement is prepared where another client's transaction is now
+  // what was prepared is where another client's transaction is now
   ...(mode === 'pooled' && {
     'trap: a prepared statement behind a pooler': async () => {
       const [preparing, another] = [postgres({ max: 1 }), postgres({ max: 1, prepare: false })];
@@ -33,8 +33,12 @@ await run({
         return failure(ask);
       });
       assert.equal(error.code, '26000');
+      await updateDbtSource(claims, project, source, body);
+      await another.begin(async (taken) => {
+        await taken`SELECT 1`;
+        await updateDbtSource(claims, project, source, body);
+      });
       await Promise.all([preparing.end(), another.end()]);
     },
   }),
 });
-await sql.end();

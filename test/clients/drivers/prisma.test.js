@@ -12,4 +12,3 @@ await run({
     },
   }),
 });
-await prisma.$disconnect();

@@ -80,4 +80,6 @@ export async function run(tests) {
     }
   }
   console.log('done');
+  // whatever connection is still open
+  process.exit();
 }

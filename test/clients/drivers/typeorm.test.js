@@ -29,4 +29,3 @@ await run({
     },
   }),
 });
-await db.destroy();
