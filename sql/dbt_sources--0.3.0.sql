@@ -97,3 +97,21 @@ CREATE FUNCTION @extschema@.postgrest_request(bytea) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION @extschema@.postgrest_request(bytea) IS
 	'answer an HTTP request of the API of dbt sources that comes through PostgREST';
+
+-- none of these is anybody's until it is granted: not either of those whom
+-- default privileges give each new function
+DO $$
+DECLARE
+	revoke text;
+BEGIN
+	FOR revoke IN
+		SELECT format('REVOKE ALL ON ROUTINE %s FROM %s', p.oid::regprocedure, a.grantee::regrole)
+		FROM pg_extension e
+		JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+		JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+		CROSS JOIN aclexplode(p.proacl) a
+		WHERE e.extname = 'dbt_sources' AND a.grantee <> p.proowner AND p.proname IN ('project_dbt_connection', 'encryption_keys', 'reencrypt_dbt_connections', 'remove_encryption_key', 'rotate_encryption_key', 'reencrypt_all_dbt_connections')
+	LOOP
+		EXECUTE revoke;
+	END LOOP;
+END $$;

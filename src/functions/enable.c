@@ -45,7 +45,6 @@ static const char *const create_statements[] = {
 	" version bigint NOT NULL DEFAULT 1,"
 	" PRIMARY KEY (project_uuid, project_dbt_source_uuid),"
 	" UNIQUE (project_uuid, name))",
-	"REVOKE ALL ON %1$s FROM PUBLIC",
 	/* ciphertext does not compress, so don't try */
 	"ALTER TABLE %1$s ALTER COLUMN dbt_connection SET STORAGE EXTERNAL",
 	"CREATE INDEX ON %1$s (project_uuid, precedence)",
@@ -61,6 +60,11 @@ static const char *const create_statements[] = {
 	"COMMENT ON COLUMN %1$s.updated_at IS 'when its name or connection was last changed'",
 	"COMMENT ON COLUMN %1$s.version IS 'how often its name or connection was changed, from 1'",
 };
+
+/* who may do what with the table, besides its owner */
+static const char grantees_statement[] =
+	"SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ')"
+	" FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = %s::regclass AND a.grantee <> c.relowner";
 
 /* %2$s is the table of projects, %3$s its column */
 static const char reference_statement[] =
@@ -222,6 +226,21 @@ RunStatementText(const char *text)
 }
 
 /*
+ * Take from everybody but the owner what the owner's default privileges gave
+ * them on a new table.
+ */
+static void
+CloseToOthers(const char *table)
+{
+	char	   *grantees;
+
+	RunStatementText(psprintf(grantees_statement, quote_literal_cstr(table)));
+	grantees = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (grantees != NULL)
+		RunStatementText(psprintf("REVOKE ALL ON %s FROM %s", table, grantees));
+}
+
+/*
  * Make the table of sources in a schema, unless it is there, and let it
  * reference the projects.
  */
@@ -235,6 +254,8 @@ CreateSources(Oid schema, bool exists, Oid projects, AttrNumber column)
 		elog(ERROR, "SPI_connect failed");
 	for (size_t i = 0; !exists && i < lengthof(create_statements); i++)
 		RunStatementText(psprintf(create_statements[i], table));
+	if (!exists)
+		CloseToOthers(table);
 	RunStatementText(psprintf(reference_statement, table, QualifiedName(projects),
 							  quote_identifier(get_attname(projects, column, false))));
 	SPI_finish();

@@ -66,7 +66,7 @@ RESET ROLE;
 \set VERBOSITY default
 SELECT count(*) AS tables FROM pg_class WHERE relnamespace = 'dbt'::regnamespace;
 GRANT CREATE ON SCHEMA dbt TO regress_dbt_owner;
-ALTER DEFAULT PRIVILEGES FOR ROLE regress_dbt_owner GRANT SELECT ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_dbt_owner GRANT SELECT ON TABLES TO PUBLIC, regress_dbt_other;
 SET ROLE regress_dbt_owner;
 SELECT dbt.enable_dbt_sources('app.projects', 'key');
 RESET ROLE;

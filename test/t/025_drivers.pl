@@ -306,13 +306,20 @@ is(request('authenticated', $bob, 'UPDATE project_members SET manages = true; SE
 is(request('authenticated', $bob, 'SELECT count(*) FROM dbt.project_dbt_sources'), '42501', 'or reads the table');
 is(request('authenticated', $bob, 'SELECT count(*) FROM projects'), '1', 'a member sees one project');
 
-# and why the extension has a schema of its own
+# who has what
 my $granted = "SELECT has_function_privilege('anon', '%1\$s.project_dbt_connection(uuid, uuid)', 'EXECUTE'), has_function_privilege('anon', '%1\$s.rotate_encryption_key(boolean)', 'EXECUTE'),
 	has_table_privilege('anon', '%1\$s.project_dbt_sources', 'SELECT')";
 is(as('supabase_admin', sprintf $granted, 'dbt'), 'f|f|f', 'in a schema of its own nothing is granted to everybody');
 as('supabase_admin', 'DROP EXTENSION dbt_sources; CREATE EXTENSION dbt_sources SCHEMA public');
 as('postgres', "SELECT enable_dbt_sources('projects')");
-is(as('supabase_admin', sprintf $granted, 'public'), 't|t|t', 'trap: in public all of it is');
+is(as('supabase_admin', sprintf $granted, 'public'), 'f|f|f', 'nor in public, where default privileges give everything to everybody');
+is(as('supabase_admin', "SELECT has_function_privilege('anon', 'public.list_project_dbt_sources(uuid)', 'EXECUTE'), has_table_privilege('anon', 'projects', 'DELETE')"),
+	't|t', 'as they do');
+as('supabase_admin', "DROP EXTENSION dbt_sources; DROP TABLE project_dbt_sources; ALTER TABLE projects RENAME TO before;
+	CREATE EXTENSION dbt_sources SCHEMA public VERSION '0.2.0'; GRANT EXECUTE ON FUNCTION project_dbt_connection TO postgres;
+	ALTER EXTENSION dbt_sources UPDATE");
+is(as('supabase_admin', "SELECT has_function_privilege('anon', 'rotate_encryption_key(boolean)', 'EXECUTE'), has_function_privilege('anon', 'reencrypt_all_dbt_connections(integer)', 'EXECUTE'),
+	has_function_privilege('postgres', 'project_dbt_connection(uuid, uuid)', 'EXECUTE')"), 'f|f|t', 'an upgrade adds nothing for everybody, and takes nothing that was granted');
 
 $supabase->stop;
 done_testing();
