@@ -7,11 +7,8 @@ import { differences, ruled } from './contract/compare.js';
 import { crowded, rules, taken } from './contract/rules.js';
 import { Contract } from './contract/schema.js';
 import { stored } from './contract/stored.js';
-import { Random } from './random.js';
-import { clip, finish, progress, readArguments, result } from './run.js';
+import { fail, finish, inBatches, readArguments, result, show } from './run.js';
 
-const BATCH = 200;
-const MAX_SHOWN = 10;
 const project = '11111111-1111-4111-8111-111111111111';
 
 const { seed, count, complete, wrong } = readArguments(100_000, { wrong: { type: 'string' } });
@@ -22,11 +19,13 @@ const contract = wrong === undefined ? truth : alteration(wrong).contract(truth)
 
 function alteration(name) {
   const found = alterations.find((one) => one.name === name);
-  if (!found) throw new Error(`--wrong is one of:\n${alterations.map((one) => one.name).join('\n')}`);
+  if (!found) fail(`--wrong is one of:\n${alterations.map((one) => one.name).join('\n')}`);
   return found;
 }
 
 const database = new pg.Client({ options: '-c client_min_messages=error' });
+// what was asked tells
+database.on('error', () => {});
 await database.connect();
 await database.query(readFileSync(new URL('contract/judge.sql', import.meta.url), 'utf8'));
 await database.query(`INSERT INTO projects (project_uuid, name) VALUES ('${project}', 'one')`);
@@ -84,7 +83,6 @@ function checkAnswer(one, raw, { sqlstate, summary }) {
 const agreed = { validate: 0, create: 0, update: 0, POST: 0, PATCH: 0 };
 const valid = { ...agreed };
 const used = new Map();
-const shown = [];
 let disagreed = 0;
 // by its type each alteration that no body has shown yet
 let unseen = wrong === undefined ? alterations.map((one) => ({ ...one, altered: undefined })) : [];
@@ -99,8 +97,8 @@ function check(one, raw, seedOfCase) {
 
   if (lines.length > 0) {
     disagreed++;
-    if (shown.length < MAX_SHOWN) shown.push([seedOfCase, one, lines]);
-    return;
+    const altered = wrong === undefined ? '' : ` --wrong '${wrong}'`;
+    return show(`test/contract --seed ${seedOfCase} --count 1${altered}`, [`${one.call} ${one.source ?? ''} ${one.text}`, ...lines]);
   }
   agreed[one.call]++;
   if (answer.sqlstate === '00000') valid[one.call]++;
@@ -112,30 +110,12 @@ function check(one, raw, seedOfCase) {
   });
 }
 
-function draw(from) {
-  const seeds = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => seed + from + i);
-  const cases = seeds.map((one) => new Case(new Random(one)));
-  return { seeds, cases, answers: judge(cases) };
-}
-
-// the server has the next ones while we look at what it said
-let next = draw(0);
-for (let done = 0; done < count; done += BATCH) {
-  const { seeds, cases, answers } = next;
-  const said = await answers;
-  if (done + BATCH < count) next = draw(done + BATCH);
-  cases.forEach((one, i) => check(one, said[i], seeds[i]));
-  progress(`${done + cases.length} of ${count} bodies, ${disagreed} disagreements`);
-}
+const draw = (random) => new Case(random);
+await inBatches({ seed, count, size: 200 }, draw, judge, check, (done) => `${done} of ${count} bodies, ${disagreed} disagreements`);
 await database.end();
 
 for (const [call, number] of Object.entries(agreed)) console.log(`# ${call}: agreed on ${number}, ${valid[call]} of them valid`);
 result(disagreed === 0, `contract and extension agree on ${count} bodies`, [`${disagreed} disagreements`]);
-for (const [seedOfCase, one, lines] of shown) {
-  console.log(`# test/contract --seed ${seedOfCase} --count 1${wrong === undefined ? '' : ` --wrong '${wrong}'`}`);
-  console.log(`#   ${one.call} ${one.source ?? ''} ${clip(one.text)}`);
-  for (const line of lines) console.log(`#   ${clip(line)}`);
-}
 if (complete && wrong === undefined) {
   for (const { name } of [...rules, taken, crowded]) result(used.has(name), `${name} (${used.get(name) ?? 0} bodies differ from the contract by it)`);
   result(unseen.length === 0, `${alterations.length} alterations of the contract are noticed`, unseen.map(({ name }) => name));

@@ -27,6 +27,10 @@ export class Random {
     return list[this.below(list.length)];
   }
 
+  bytes(length) {
+    return Buffer.from(Array.from({ length }, () => this.below(256)));
+  }
+
   // one of [weight, what] pairs
   weighted(pairs) {
     let at = this.next() * pairs.reduce((sum, [weight]) => sum + weight, 0);

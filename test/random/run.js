@@ -1,15 +1,25 @@
 // What the random tests share: their arguments, the line that moves, and results
 // in the words of TAP.
 import { parseArgs } from 'node:util';
+import { Random } from './random.js';
+
+export function fail(message) {
+  console.error(message);
+  process.exit(2);
+}
 
 // --seed N, --count N, and those that a test has of its own.  The n-th case is
 // drawn with the seed N + n, so that it can be had again alone.
 export function readArguments(count, more = {}) {
-  const { values } = parseArgs({ options: { seed: { type: 'string' }, count: { type: 'string' }, ...more } });
+  let values;
+  try {
+    ({ values } = parseArgs({ options: { seed: { type: 'string' }, count: { type: 'string' }, ...more } }));
+  } catch ({ message }) {
+    fail(message);
+  }
   const natural = (name, otherwise) => {
-    if (values[name] === undefined) return otherwise;
-    if (!/^\d{1,9}$/.test(values[name])) throw new Error(`--${name} is a number`);
-    return Number(values[name]);
+    if (values[name] !== undefined && !/^\d{1,9}$/.test(values[name])) fail(`--${name} is a number`);
+    return Number(values[name] ?? otherwise);
   };
   return {
     ...values,
@@ -18,6 +28,28 @@ export function readArguments(count, more = {}) {
     // what every case has to be seen for is asked of no fewer
     complete: natural('count', count) >= count,
   };
+}
+
+// Draws a case for each seed; asks gives the answers to some of them, and judge gets
+// each with its own.  The server has the next ones while we look at what it said.
+export async function inBatches({ seed, count, size }, draw, ask, judge, line) {
+  const begin = (from) => {
+    const seeds = Array.from({ length: Math.min(size, count - from) }, (_, i) => seed + from + i);
+    const cases = seeds.map((one) => draw(new Random(one)));
+    return { seeds, cases, answers: ask(cases) };
+  };
+  let next = begin(0);
+  for (let from = 0; from < count; from += size) {
+    const { seeds, cases, answers } = next;
+    const all = await answers.catch((error) => {
+      result(false, 'the server answers', [error.message, `with one of --seed ${seeds[0]} --count ${seeds.length}`]);
+      finish();
+      process.exit();
+    });
+    if (from + size < count) next = begin(from + size);
+    cases.forEach((one, i) => judge(one, all[i], seeds[i]));
+    progress(line(from + cases.length));
+  }
 }
 
 let number = 0;
@@ -29,6 +61,17 @@ export function result(ok, name, lines = []) {
   if (!ok) failures++;
   console.log(`${ok ? 'ok' : 'not ok'} ${number} - ${name}`);
   if (!ok) for (const line of lines) console.log(`# ${line}`);
+}
+
+const MAX_SHOWN = 10;
+let showing = 0;
+
+// What is wrong with a case, and what to call to have that alone; the first ones.
+export function show(again, lines) {
+  if (++showing > MAX_SHOWN) return;
+  progress('');
+  console.log(`# ${again}`);
+  for (const line of lines) console.log(`#   ${clip(line).replaceAll('\n', '\n#   ')}`);
 }
 
 // Ends with the plan; the status is 0 if all is well.
@@ -50,6 +93,6 @@ export function progress(line) {
 }
 
 // No more of a text than helps.
-export function clip(text, length = 2000) {
+function clip(text, length = 2000) {
   return text.length > length ? `${text.slice(0, length)}... (${text.length} characters)` : text;
 }
