@@ -170,7 +170,7 @@ export class Case {
     for (let n = random.weighted([[4, 0], [4, 1], [2, 2], [1, 5]]); n > 0; n--) generator.mutate(holder);
 
     this.body = holder.root;
-    this.text = write(this.body, () => random.chance(0.005));
+    this.text = write(this.body, (name) => random.chance(0.005) && !unstorable.some((odd) => name.includes(odd)));
     this.value = JSON.parse(this.text);
     this.connection = this.call === 'validate' ? this.body : isObject(this.body) && Object.hasOwn(this.body, 'dbtConnection') ? this.body.dbtConnection : undefined;
   }

@@ -60,6 +60,9 @@ function leadsTo({ steps, clipped }, path) {
   );
 }
 
+// Of the problems that a path with its end clipped could be, that of the whole name.
+const whole = ({ steps }, path) => path[steps.length - 1] === steps.at(-1)?.name;
+
 // What differs, in words; nothing if all is as expected.
 export function differences(one, errors, found, result, used) {
   const problems = expected(errors, found, used);
@@ -79,7 +82,7 @@ export function differences(one, errors, found, result, used) {
       continue;
     }
     const fitting = [...left].filter((problem) => leadsTo(path, problem.path) && problem.says.some((says) => says.test(message)));
-    const problem = fitting.find(({ must }) => must) ?? fitting[0];
+    const [problem] = fitting.sort((a, b) => whole(path, b.path) - whole(path, a.path) || b.must - a.must);
     if (problem) left.delete(problem);
     else wrong.push(`not expected: ${text}: ${message}`);
   }
