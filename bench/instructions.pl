@@ -5,8 +5,12 @@
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use List::Util qw(sum);
+
+use lib dirname(__FILE__);
+use Progress;
 
 my ($data) = @ARGV;
 my $folder = tempdir(CLEANUP => 1);
@@ -42,10 +46,13 @@ push @contenders, [ "(text, text, text) AS UPDATE floor_sources SET name = \$1, 
 	map { "$_', 'github', '$envelope" } 'one', 'two' ];
 system("pg_ctl -D $data -m fast -w stop >/dev/null") == 0 or die;
 
+my $counted = 0;
+
 # instructions by function, those that it calls included
 sub count
 {
 	my ($contender, $executions) = @_;
+	progress('instructions, under valgrind', ++$counted, 2 * @contenders);
 	my ($prepare, @parameters) = @$contender;
 	open my $fh, '>', "$folder/sql" or die $!;
 	print $fh "SET synchronous_commit = off\nPREPARE p$prepare\n";
@@ -69,6 +76,7 @@ my @each = map {
 my @whole = map { $_->($statement) } @each;
 my @function = map { $_->($whole) } @each[ 0, 1 ];
 
+clear_progress();
 print "\n";
 printf "%-50s %20s %20s %12s\n", 'instructions', 'patch', 'token kept', 'floor';
 printf "%-50s %12.0f %20.0f %20.0f\n", 'the statement, its parameters included', @whole;

@@ -10,12 +10,17 @@ use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use Time::HiRes qw(time sleep);
 
+use lib dirname(__FILE__);
+use Progress;
+
 my $bench = dirname(__FILE__);
 my $folder = tempdir(CLEANUP => 1);
 my (@ratios, @raw);
 my %only = map { $_ => 1 } @ARGV;
 
-sub wanted { my ($name) = @_; return !%only || $only{$name} }
+my $section;
+
+sub wanted { my ($name) = @_; $section = $name; return !%only || $only{$name} }
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[ $#sorted / 2 ] }
 sub uuid_of { return sprintf '%08d-0000-4000-8000-%012d', @_ }
 sub connect_db { return DBI->connect('dbi:Pg:', '', '', { RaiseError => 1, PrintError => 0, AutoCommit => 1 }) }
@@ -64,6 +69,7 @@ sub take_turns
 	my %times;
 	for my $round (1 .. $rounds)
 	{
+		progress($section, $round, $rounds);
 		push @{ $times{$_} }, scalar $contenders{$_}->() for @order;
 		push @order, shift @order;
 	}
@@ -72,6 +78,7 @@ sub take_turns
 
 sub value { my ($sql, @args) = @_; my $db = connect_db(); my ($value) = $db->selectrow_array($sql, {}, @args); return $value }
 
+progress('101,040 sources');
 system("psql -XAtq -v ON_ERROR_STOP=1 -f $bench/setup.sql >/dev/null 2>$folder/err") == 0 or die `cat $folder/err`;
 my %body = map { $_ => value("SELECT jsonb_build_object('name', ?::text, 'dbtConnection', connection('main'))", $_) } 'one', 'two';
 my %kept = map { $_ => value("SELECT ?::jsonb #- '{dbtConnection,personal_access_token}'", $body{$_}) } keys %body;
@@ -203,6 +210,7 @@ if (wanted('list'))
 {
 	for my $n (10, 1000, 100000)
 	{
+		$section = "list of $n";
 		my ($ours, $floor) = (connect_db(), connect_db());
 		my $project = uuid_of(3, $n);
 		my $repeat = $n == 10 ? 500 : $n == 1000 ? 20 : 1;
@@ -250,6 +258,7 @@ if (wanted('manifest'))
 		my (%time, %memory);
 		for my $round (1 .. 5)
 		{
+			progress("manifest of $size MiB", $round, 5);
 			for my $case (['ours', "SELECT set_project_dbt_connection('$project', ?)"], ['plain', 'UPDATE documents SET doc = ?::jsonb'])
 			{
 				my ($name, $sql) = @$case;
@@ -292,12 +301,12 @@ if (wanted('clients'))
 	for my $case ([1, 0], [4, 0], [16, 0], [16, 1])
 	{
 		my ($clients, $one_project) = @$case;
+		my $name = $section = "$clients clients" . ($one_project ? ' on one project' : '');
 		my $at = sub { my ($i) = @_; return $one_project ? (uuid_of(1, 100), $source->(100, $i + 1)) : (uuid_of(1, $i), $source->($i)) };
 		my %bodies = map { my $i = $_; ($i => { map { ($_ => $body{$_} =~ s/"name": "(\w+)"/"name": "$1 $i"/r) } keys %body }) } 0 .. $clients - 1;
 		my %rate = take_turns(7,
 			ours => at_once(map { pgbench(patch($at->($_)), seconds => 1, variables => $bodies{$_}, id => "p$_") } 0 .. $clients - 1),
 			floor => at_once(map { pgbench(floor($at->($_)), seconds => 1, variables => { %floor_variables, one => "one $_", two => "two $_" }, id => "f$_") } 0 .. $clients - 1));
-		my $name = "$clients clients" . ($one_project ? ' on one project' : '');
 		raw_median("$name, patches a second", '%.0f', $rate{ours});
 		raw_median("$name, floor, updates a second", '%.0f', $rate{floor});
 		ratio("$name / floor", $rate{ours}, $rate{floor}, '>= 0.8');
@@ -369,6 +378,7 @@ if (wanted('rotation'))
 	ratio('patch beside re-encryption / alone', $time{beside}, $time{alone});
 }
 
+clear_progress();
 print "\n";
 printf "%-47s %8s %8s %8s\n", @$_ for [ 'ratio', 'figure', 'reach', 'reached' ], @ratios;
 print "\n";

@@ -13,13 +13,16 @@ use DBI;
 use File::Basename qw(dirname);
 use Time::HiRes qw(time);
 
+use lib dirname(__FILE__);
+use Progress;
+
 my $bench = dirname(__FILE__);
 my @sizes = @ARGV ? @ARGV : (10_000, 100_000, 1_000_000);
 my $rounds = 7;
+$| = 1;
 
 sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[ $#sorted / 2 ] }
 sub uuid_of { return sprintf '%08d-0000-4000-8000-%012d', @_ }
-sub progress { printf STDERR "%s  %s\n", scalar localtime, $_[0] }
 
 sub connect_db
 {
@@ -44,6 +47,7 @@ sub cpu
 sub lines
 {
 	my ($operation, $reach, $sizes, $times) = @_;
+	clear_progress();
 	for my $which ('ours', 'plain')
 	{
 		my @of = map { $times->{$_}{$which} // () } @$sizes or next;
@@ -53,7 +57,7 @@ sub lines
 		print "\n";
 	}
 }
-sub header { my ($title, @sizes) = @_; printf "\n%-34s" . ' %9s' x @sizes . " %7s %7s\n", $title, @sizes, 'growth', 'reach' }
+sub header { my ($title, @sizes) = @_; clear_progress(); printf "\n%-34s" . ' %9s' x @sizes . " %7s %7s\n", $title, @sizes, 'growth', 'reach' }
 
 # Ours and the plain statement, at sizes that each have a session and arguments
 # of their own.
@@ -69,6 +73,7 @@ sub compare
 	}
 	for my $round (0 .. $rounds)
 	{
+		progress($operation, $round, $rounds);
 		for my $size (@turns)
 		{
 			my ($db, $arguments) = @{ $at->{$size} };
@@ -97,12 +102,14 @@ my @both = ('project_dbt_sources', 'plain_sources');
 sub make_database
 {
 	my ($size) = @_;
-	progress("$size projects");
+	my $what = "making $size projects";
+	progress($what);
 	system("createdb scale_$size && psql -XAtq -v ON_ERROR_STOP=1 -d scale_$size -f $bench/scale.sql >/dev/null") == 0 or die;
 	my $db = connect_db($size);
 	for (my $i = 0; $i < $size; $i += 10_000)
 	{
 		my $last = ($i + 10_000 < $size ? $i + 10_000 : $size) - 1;
+		progress($what, $i, $size);
 		$db->do("INSERT INTO projects SELECT uuid_of(1, i), 'project ' || i FROM generate_series($i, $last) i");
 		$db->do("SELECT count(create_project_dbt_source(uuid_of(1, i), jsonb_build_object('name', 'source', 'dbtConnection', connection('main')))) FROM generate_series($i, $last) i");
 		$db->do($as_stored, {}, uuid_of(1, $i), uuid_of(1, $last));
@@ -237,6 +244,7 @@ sub grow_with_keys
 	header('projects', @sizes);
 	lines('encryption_keys(), a connection', undef, \@sizes, \%census);
 	lines('re-encryption, a connection', 1.4, \@sizes, \%moved);
+	clear_progress();
 	printf "\nremove_encryption_key() took %.1f seconds, of processors and waiting, for %d connections in %d databases\n", $removed, $connections, scalar @sizes;
 }
 

@@ -1,0 +1,34 @@
+# How far a long run is: on a terminal a line that moves, in a log a line for
+# each thing that begins.
+package Progress;
+use strict;
+use warnings;
+
+use Exporter qw(import);
+our @EXPORT = qw(progress clear_progress);
+
+my $width = ($ENV{COLUMNS} || 80) - 1;
+my $last = '';
+
+# progress(WHAT, DONE, OF); the last two may be left out
+sub progress
+{
+	my ($what, $done, $of) = @_;
+	if (-t STDERR)
+	{
+		my $line = $of ? "$what: $done of $of" : $what;
+		print STDERR "\r\e[K", substr $line, 0, $width;
+	}
+	elsif ($what ne $last)
+	{
+		print STDERR scalar(localtime), "  $what\n";
+	}
+	$last = $what;
+}
+
+# before something else is printed
+sub clear_progress { print STDERR "\r\e[K" if -t STDERR }
+
+END { clear_progress() }
+
+1;
