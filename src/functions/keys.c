@@ -124,9 +124,10 @@ static void
 ReportFileError(const char *action, const char *path)
 {
 	bool		not_writable = errno == EACCES || errno == EPERM || errno == EROFS;
+	bool		no_quota = errno == EDQUOT; /* to who is out of it, a full disk */
 
 	ereport(ERROR,
-			(errcode_for_file_access(),
+			(no_quota ? errcode(ERRCODE_DISK_FULL) : errcode_for_file_access(),
 			 errmsg("could not %s keyring file: %m", action),
 			 errdetail_log("The file is \"%s\".", path),
 			 not_writable ? errhint(HINT_WRITABLE) : 0));
@@ -136,21 +137,24 @@ ReportFileError(const char *action, const char *path)
  * The file to replace: what the setting names, or what a symbolic link there
  * leads to, which may not exist yet.
  *
- * Errors: 55000 for links that lead in a circle.
+ * Errors: file access errors, if that can't be found out.
  */
 static char *
 KeyringTarget(void)
 {
 	char	   *path = pstrdup(keyring_file);
+	int			links;
 
-	for (int links = 0; links < MAX_LINKS; links++)
+	for (links = 0; links < MAX_LINKS; links++)
 	{
 		char		target[MAXPGPATH];
 		char		joined[MAXPGPATH];
 		ssize_t		len = readlink(path, target, sizeof(target) - 1);
 
+		if (len < 0 && (errno == EINVAL || errno == ENOENT))
+			return path;		/* no link, or nothing there */
 		if (len < 0)
-			return path;		/* a file, or nothing: who opens it will see */
+			break;
 		target[len] = '\0';
 		if (is_absolute_path(target))
 			path = pstrdup(target);
@@ -162,7 +166,8 @@ KeyringTarget(void)
 			path = pstrdup(joined);
 		}
 	}
-	errno = ELOOP;
+	if (links == MAX_LINKS)
+		errno = ELOOP;
 	ReportFileError("follow the links to", keyring_file);
 	return NULL;				/* not reached */
 }

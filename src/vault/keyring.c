@@ -30,6 +30,7 @@
 #define HINT_CREATE "Bring it back from its backup, or set dbt_sources.keyring_file to where it is. The first one is made by rotate_encryption_key()."
 #define HINT_KID "Give the key another \"kid\"; connections that were encrypted with it have to be stored anew."
 #define HINT_MODE "Let only the server's operating system user read it: chmod 0600, or 0640 if root owns it."
+#define HINT_DISK "Nothing that is stored is lost, and can be read again when the file can."
 #define HINT_OWNER "It has to belong to the server's operating system user, or to root."
 #define HINT_RESTORE "Restore the keyring file from its backup; it holds a JWK Set of \"oct\" keys with 64 bytes each."
 
@@ -84,11 +85,14 @@ CheckFile(const struct stat *st, KeyringProblem *why)
 static bool
 RefuseErrno(KeyringProblem *why)
 {
-	why->missing = errno == ENOENT;
+	int			error = errno;
+
+	why->missing = error == ENOENT;
 	return Refuse(why,
 				  why->missing ? "does not exist" :
-				  psprintf("could not be read: %s", strerror(errno)),
-				  why->missing ? HINT_CREATE : HINT_MODE);
+				  psprintf("could not be read: %s", strerror(error)),
+				  why->missing ? HINT_CREATE :
+				  error == EACCES || error == EPERM ? HINT_MODE : HINT_DISK);
 }
 
 /*
@@ -127,7 +131,10 @@ ReadKeyringFile(const char *path, Size *len, KeyringProblem *why)
 			*len = nread;
 		else
 		{
-			Refuse(why, "changed while it was read", "Try again.");
+			if (nread < 0)
+				RefuseErrno(why);
+			else
+				Refuse(why, "changed while it was read", "Try again.");
 			explicit_bzero(file, st.st_size);
 			pfree(file);
 			file = NULL;
