@@ -178,7 +178,7 @@ class Worker(Build):
             for test, seconds in tests:
                 try:
                     # a machine can be as slow as that, but not a test
-                    if not self.passes(test, timeout=60 + 10 * seconds)[0]:
+                    if not self.passes(test, timeout=60 + 10 * min(seconds, 60))[0]:
                         return f"killed by {test}"
                 except Hang:
                     return f"killed by {test}, which hangs"
@@ -204,19 +204,18 @@ def hash_of(paths):
     return digest.hexdigest()[:16]
 
 
-def all_tests():
-    return sorted(f"{suite}/{path.stem}" for suite, (_, _, end) in SUITES.items()
-                  for path in (ROOT / "test" / suite).glob(f"*.{end}"))
+def all_tests(suites):
+    return sorted(f"{suite}/{path.stem}" for suite in suites for path in (ROOT / "test" / suite).glob(f"*.{SUITES[suite][2]}"))
 
 
 class State:
     """What each test reaches and what killed which change, for as long as neither
     src/ nor the test is changed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, suites):
         self.folder = Path(folder)
         self.src = hash_of([*ROOT.glob("src/**/*"), *ROOT.glob("sql/*"), *ROOT.glob("test/modules/**/*")])
-        self.tests = {test: hash_of(test_files(test)) for test in all_tests()}
+        self.tests = {test: hash_of(test_files(test)) for test in all_tests(suites)}
 
     def path(self, kind, name, test):
         return self.folder / (hashlib.sha256(f"{kind} {name} {self.src} {self.tests[test]}".encode()).hexdigest() + ".json")
@@ -278,10 +277,11 @@ def queue_of(items):
     return jobs
 
 
-def find_reach(workers, state, progress):
-    """What every test reaches."""
+def find_reach(workers, state, count, progress):
+    """What every test reaches.  A slow one is run for that only if there are more
+    mutants than tests; if not, it is taken to reach everything."""
     reach = {test: state.get("reach", "", test) for test in state.tests}
-    missing = [test for test in reach if reach[test] is None]
+    missing = [test for test in reach if reach[test] is None and (count > len(reach) or not test.startswith("t/"))]
     if missing:
         progress.say(f"# what {len(missing)} tests reach")
         in_parallel(workers, queue_of(workers), lambda _, worker: worker.prepare(COVERAGE_FLAGS))
@@ -289,6 +289,9 @@ def find_reach(workers, state, progress):
         def work(worker, test):
             progress.show(f"{sum(r is not None for r in reach.values())}/{len(reach)} tests  {test}")
             reach[test] = worker.reach(test)
+            if not reach[test]["passed"]:
+                progress.say(f"# {test} fails by itself; once more")
+                reach[test] = worker.reach(test)
             if reach[test]["passed"]:
                 state.put("reach", "", test, reach[test])
                 progress.say(f"# {test}: {reach[test]['seconds']:.1f} s")
@@ -296,20 +299,21 @@ def find_reach(workers, state, progress):
         # the slow ones first
         in_parallel(workers, queue_of(sorted(missing, reverse=True)), work)
     for test in reach:
-        if not reach[test]["passed"]:
+        if reach[test] is not None and not reach[test]["passed"]:
             sys.exit(f"{test} fails by itself")
-    return {test: (r["seconds"], {file: {int(line): count for line, count in lines.items()}
-                                 for file, lines in r["counts"].items()}) for test, r in reach.items()}
+    return {test: r and (r["seconds"], {file: {int(line): count for line, count in lines.items()}
+                                       for file, lines in r["counts"].items()}) for test, r in reach.items()}
 
 
 def tests_that_reach(change, reach):
     """With the seconds that each takes, the quickest first.  A line without code
     of its own is part of a statement that begins above, or of no function."""
-    known = {line for _, counts in reach.values() for line in counts.get(change.file, {})}
+    of_file = {test: r[1].get(change.file, {}) for test, r in reach.items() if r}
+    known = {line for counts in of_file.values() for line in counts}
     above = [line for line in known if line <= change.line]
     lines = {max(above)} if change.in_function and above else known
-    return sorted(((test, seconds) for test, (seconds, counts) in reach.items()
-                   if not known or any(counts.get(change.file, {}).get(line) for line in lines)), key=lambda t: t[1])
+    return sorted(((test, r[0] if r else float("inf")) for test, r in reach.items()
+                   if not known or not r or any(of_file[test].get(line) for line in lines)), key=lambda t: t[1])
 
 
 def difference(src, change):
@@ -363,6 +367,7 @@ def main():
     parser.add_argument("--seed", required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--build", required=True)
+    parser.add_argument("--suites", default=" ".join(SUITES))
     parser.add_argument("--worker", action="append")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
@@ -382,14 +387,14 @@ def main():
         in_order = order(changes, options.seed)
 
     progress = Progress()
-    state = State(options.state)
+    state = State(options.state, options.suites.split())
     workers = [Worker(folder, options.bin) for folder in options.worker]
     build = Build(options.build, options.bin)
     results = {}
     drawn = queue.SimpleQueue()
     skipped = defaultdict(list)
     try:
-        reach = find_reach(workers, state, progress)
+        reach = find_reach(workers, state, count, progress)
         in_parallel(workers, queue_of([build, *workers]), lambda _, of: of.prepare(FLAGS))
         drawing = threading.Thread(target=draw, args=(build, in_order, count, drawn, skipped, progress))
         drawing.start()

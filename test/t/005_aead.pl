@@ -1,9 +1,11 @@
 # The composition of AES-256-CBC and HMAC-SHA-512 against the published vector:
-# RFC 7518, appendix B.3.
+# RFC 7518, appendix B.3.  And base64url: one text for each string of bytes, RFC
+# 7515, section 2.
 use strict;
 use warnings;
 
 use Cwd qw(getcwd);
+use MIME::Base64 qw(encode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -73,6 +75,33 @@ is(decrypt_padded('aa' x 16 . '10' x 16), 'aa' x 16, 'a block of it');
 is(decrypt_padded($_->[1]), '', "not $_->[0]")
   for ['none at all', 'aa' x 16], ['a padding of zeros', 'aa' x 15 . '00'], ['one of more than a block', 'aa' x 15 . '11' x 17],
 	['one that begins with another byte', 'aa' x 12 . '05040404'], ['one that is longer than the text', 'ff' x 16];
+
+# what comes out, in a line each
+$node->safe_psql('postgres', "CREATE FUNCTION base64url(text) RETURNS bytea AS '$module', 'test_base64url' LANGUAGE C STRICT");
+sub decode
+{
+	my @texts = @_;
+	return split /\n/, $node->safe_psql('postgres', 'SELECT coalesce(encode(base64url(t), \'hex\'), \'refused\') FROM unnest(ARRAY['
+		  . join(', ', map { "'" . s/'/''/gr . "'" } @texts) . ']) WITH ORDINALITY u (t, n) ORDER BY n'), -1;
+}
+my @bytes = map { my $start = $_; map { pack 'C*', map { ($start + 41 * $_) % 256 } 1 .. $_ } 0 .. 9 } 0 .. 63;
+is_deeply([ decode(map { encode_base64url($_) } @bytes) ], [ map { unpack 'H*', $_ } @bytes ], 'base64url is decoded');
+
+my @alphabet = ('A' .. 'Z', 'a' .. 'z', 0 .. 9, '-', '_');
+my %value = map { $alphabet[$_] => $_ } 0 .. 63;
+my @others = grep { !exists $value{$_} } map { chr } 1 .. 127;
+for my $length (2, 3, 4, 7)
+{
+	my @changed = map { my $place = $_; map { my $text = 'A' x $length; substr($text, $place, 1) = $_; $text } @others } 0 .. $length - 1;
+	is_deeply([ grep { $_ ne 'refused' } decode(@changed) ], [], "each place of $length refuses what isn't in the alphabet");
+}
+is_deeply([ decode('A', 'AAAAA', 'AA==', 'AAAA=') ], [ ('refused') x 4 ], 'no length that nothing has, and no padding');
+for my $case ([ 2, 0x0F ], [ 3, 0x03 ])
+{
+	my ($length, $spare) = @$case;
+	is_deeply([ map { $_ ne 'refused' } decode(map { 'A' x ($length - 1) . $_ } @alphabet) ], [ map { ($value{$_} & $spare) == 0 } @alphabet ],
+		"the last of $length has no bits to spare");
+}
 
 $node->stop;
 done_testing();

@@ -102,6 +102,27 @@ $second = $third;
 $third = sql('SELECT rotate_encryption_key()');
 sql('SELECT reencrypt_dbt_connections()', $_) for 'postgres', 'other', 'closed';
 
+# a worker that waits: it goes when the removal is canceled, and without its answer nothing is removed
+my $lock = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('other') ], '<', \my $to_lock, '>', \my $from_lock;
+$to_lock = "BEGIN; LOCK TABLE project_dbt_sources;\n\\echo there\n";
+$lock->pump until $from_lock =~ /there/;
+my $worker = "FROM pg_stat_activity WHERE backend_type = 'dbt_sources key check' AND wait_event_type = 'Lock'";
+for my $case ([ "pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT%' AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = 'postgres'", qr/57014/ ],
+	[ "pg_terminate_backend(pid) $worker", qr/55000: could not find out whether database "other" needs the encryption key.*HINT:  The server log tells why/s ])
+{
+	my ($end, $expected) = @$case;
+	my $error = '';
+	my $removal = IPC::Run::start [ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-c', "SELECT remove_encryption_key('$second')" ], '2>', \$error;
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 $worker") or die;
+	sql("SELECT $end");
+	$removal->finish;
+	like($error, $expected, "a worker that waits: $expected");
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'dbt_sources key check'"), 'no worker is left');
+}
+$to_lock .= "\\q\n";
+$lock->finish;
+like(slurp_file($file), qr/$second/, 'nothing is removed then');
+
 # a server without a free worker can't find out
 $node->append_conf('postgresql.conf', 'max_worker_processes = 1');
 $node->restart;
@@ -109,7 +130,15 @@ like(error_of("SELECT remove_encryption_key('$second')"), qr/53000.*HINT:.*max_w
 like(slurp_file($file), qr/$second/, 'nothing is removed then');
 $node->append_conf('postgresql.conf', 'max_worker_processes = 8');
 $node->restart;
-is(error_of("SELECT remove_encryption_key('$second')"), '', 'with one it works');
+# what an interrupted DROP DATABASE has left nobody asks
+sql("CREATE DATABASE half_gone TEMPLATE other");
+sql('SELECT rotate_encryption_key()');
+sql('SELECT reencrypt_dbt_connections()', $_) for 'postgres', 'other', 'closed';
+like(error_of("SELECT remove_encryption_key('$third')"), qr/55006.*in database "half_gone"/s, 'in use in a copy');
+sql("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half_gone'");
+is(error_of("SELECT remove_encryption_key('$third')"), '', 'but not when that is being dropped');
+sql('DROP DATABASE half_gone');
+is(error_of("SELECT remove_encryption_key('$second')"), '', 'with a free worker it works');
 
 # a kid that begins with another
 my $ring = slurp_file($file);

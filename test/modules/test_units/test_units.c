@@ -2,8 +2,8 @@
  *
  * test_units.c
  *		Parts of the extension by themselves: A256CBC-HS512 with a given key and
- *		IV, for published test vectors; the hiding of values in texts; and for
- *		the benchmark, how long an envelope takes.
+ *		IV, for published test vectors; base64url; the hiding of values in texts;
+ *		the lock of a key; and for the benchmark, how long an envelope takes.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,6 +44,7 @@ CountWipe(void *bytes, Size len)
 #include "storage/extension.c"
 #include "base/json.c"
 #include "vault/keyring.c"
+#include "vault/keylock.c"
 #include "log/mask.c"
 #include "vault/pgcrypto.c"
 #include "rules/variants.c"
@@ -52,9 +53,10 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(test_aead_encrypt);
 PG_FUNCTION_INFO_V1(test_aead_decrypt);
+PG_FUNCTION_INFO_V1(test_base64url);
 PG_FUNCTION_INFO_V1(test_silence);
+PG_FUNCTION_INFO_V1(test_hold_key);
 PG_FUNCTION_INFO_V1(test_envelope_cpu);
-
 PG_FUNCTION_INFO_V1(test_canceled_keyring);
 
 static bool names_are_prepared = false;
@@ -100,6 +102,22 @@ test_aead_decrypt(PG_FUNCTION_ARGS)
 	if (plaintext == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_BYTEA_P(plaintext);
+}
+
+/*
+ * test_base64url(text) returns bytea
+ *
+ * What it encodes, or NULL.
+ */
+Datum
+test_base64url(PG_FUNCTION_ARGS)
+{
+	text	   *encoded = PG_GETARG_TEXT_PP(0);
+	bytea	   *bytes = DecodeBase64Url(VARDATA_ANY(encoded), VARSIZE_ANY_EXHDR(encoded));
+
+	if (bytes == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BYTEA_P(bytes);
 }
 
 /*
@@ -166,6 +184,21 @@ test_canceled_keyring(PG_FUNCTION_ARGS)
 	if (!canceled)
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(wiped);
+}
+
+/*
+ * test_hold_key(kid text) returns void
+ *
+ * Lets nobody encrypt with a key until the end of the transaction, as its removal
+ * does for a moment.
+ */
+Datum
+test_hold_key(PG_FUNCTION_ARGS)
+{
+	LOCKTAG		tag = MakeTag(LOCKED_KEY, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	PG_RETURN_VOID();
 }
 
 /*
