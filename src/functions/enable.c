@@ -63,8 +63,8 @@ static const char *const create_statements[] = {
 
 /* who may do what with the table, besides its owner */
 static const char grantees_statement[] =
-	"SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ')"
-	" FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = %s::regclass AND a.grantee <> c.relowner";
+"SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ')"
+" FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = %s::regclass AND a.grantee <> c.relowner";
 
 /* %2$s is the table of projects, %3$s its column */
 static const char reference_statement[] =
