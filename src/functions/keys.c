@@ -124,7 +124,7 @@ static void
 ReportFileError(const char *action, const char *path)
 {
 	bool		not_writable = errno == EACCES || errno == EPERM || errno == EROFS;
-	bool		no_quota = errno == EDQUOT; /* to who is out of it, a full disk */
+	bool		no_quota = errno == EDQUOT; /* a full disk to us */
 
 	ereport(ERROR,
 			(no_quota ? errcode(ERRCODE_DISK_FULL) : errcode_for_file_access(),

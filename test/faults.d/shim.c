@@ -30,7 +30,8 @@ struct Control
 	int32_t		error;			/* its errno; 0 is half a write */
 	int32_t		pid;			/* of who makes it; 0 is anybody */
 	int32_t		hits;			/* how many have failed */
-	int32_t		calls;			/* how many there were, of the last who made one */
+	int32_t		calls;			/* how many there were, of the last who made
+								 * one */
 	int64_t		seconds;		/* that the clock is wrong by */
 	char		call[32];
 	char		path[PATH_MAX];

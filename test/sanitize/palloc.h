@@ -32,7 +32,10 @@ SanitizedAlloc(Size len, int flags)
 {
 	char	   *piece = palloc_extended(Max(len, OWN_BLOCK_LEN), flags);
 
-	/* a server with assertions looks for writes there itself, and wipes it all */
+	/*
+	 * a server with assertions looks for writes there itself, and wipes it
+	 * all
+	 */
 #ifndef MEMORY_CONTEXT_CHECKING
 	if (piece != NULL && len < OWN_BLOCK_LEN)
 		FORBID(piece + len, OWN_BLOCK_LEN - len);
