@@ -1,6 +1,6 @@
-# The server is killed at random points while applications write and keys are
-# rotated: what was acknowledged is there, everything decrypts, and the keyring
-# file is whole.
+# The server, or one of its processes, is killed at random points while
+# applications write and keys are rotated: what was acknowledged is there,
+# everything decrypts, and the keyring file is whole.
 use strict;
 use warnings;
 
@@ -11,11 +11,14 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 my $rounds = $ENV{DBT_SOURCES_CRASHES} // 15;
+my $seed = $ENV{DBT_SOURCES_SEED} // int rand 2**31;
+srand $seed;
+note "seed $seed";
 my $writers = 3;
 my $project = '11111111-1111-4111-8111-111111111111';
 my $node = PostgreSQL::Test::Cluster->new('crash');
 $node->init;
-$node->append_conf('postgresql.conf', "log_statement = none\nrestart_after_crash = off\n");
+$node->append_conf('postgresql.conf', "log_statement = none\nrestart_after_crash = on\n");
 $node->start;
 my $file = $node->data_dir . '/dbt_sources.jwks';
 
@@ -74,6 +77,20 @@ sub kill_server
 	  if kill 0, $postmaster;
 }
 
+# One backend is killed in what it does; the server ends all others, and goes on.
+sub kill_backend
+{
+	my ($what) = @_;
+
+	# what is short may have just ended
+	for (1 .. 100)
+	{
+		my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%$what%' AND pid <> pg_backend_pid() LIMIT 1");
+		return kill 'KILL', $pid if $pid ne '';
+	}
+	return 0;
+}
+
 my $rotation = "SELECT 'rotated' FROM rotate_encryption_key();\n" .
   ("SELECT 'moved' FROM reencrypt_dbt_connections(7) r WHERE r > 0;\n" x 3) .
   "CALL reencrypt_all_dbt_connections(7);\nSELECT 'called';\n" .
@@ -92,9 +109,21 @@ for my $round (1 .. $rounds)
 	}
 	push @psql, start_psql('keys', $rotation x 300, $node->basedir . '/keys.out');
 	sleep 0.1 + rand 0.7;
-	kill_server();
-	$_->finish for @psql;
-	$node->start;
+	my $victim = (undef, 'update_project_dbt_source', 'rotate_encryption_key', 'reencrypt', 'remove_encryption_key')[ $round % 5 ];
+	if (defined $victim && kill_backend($victim))
+	{
+		$events{"killed in $victim"}++;
+		# those of the others end when the server has ended their backends
+		$_->finish for @psql;
+		$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
+	}
+	else
+	{
+		kill_server();
+		$events{'crashes of the server'}++;
+		$_->finish for @psql;
+		$node->start;
+	}
 
 	# the last line may have been cut
 	for my $writer (0 .. $writers - 1)
