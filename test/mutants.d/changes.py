@@ -5,6 +5,7 @@ out first, and pgindent has seen to the rest.
 """
 import hashlib
 import re
+import signal
 from collections import Counter, namedtuple
 from pathlib import Path
 
@@ -174,3 +175,9 @@ def order(changes, seed):
                 # whoever asks says whether it counts
                 if (yield change):
                     drawn[change.file] += 1
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for change in all_changes(Path(__file__).resolve().parent.parent.parent / "src"):
+        print(change.name)

@@ -19,6 +19,9 @@ SELECT '/api/v1/projects/' || :p || '/dbt-sources' AS sources \gset
 \set viewer '{"role": "regress_web_user", "projects": ["11111111-1111-4111-8111-111111111111"]}'
 \set manager '{"role": "regress_web_user", "projects": ["11111111-1111-4111-8111-111111111111"], "manages": ["11111111-1111-4111-8111-111111111111"]}'
 
+-- where nobody ever said what is asked for, there is nothing
+SELECT dbt.postgrest_request('{}');
+
 -- one request: a transaction with these settings, then the call, its body as bytea
 CREATE PROCEDURE begin_request(claims text, headers text) LANGUAGE sql AS $$
 	SELECT set_config('search_path', '"api", "public"', true), set_config('role', 'regress_web_user', true),

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(getcwd);
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -314,12 +315,14 @@ like($log, qr/LOG:  P0001: request failed: the token is \*\n.*DETAIL:  The id of
 like($log, qr/ERROR:  22023: invalid dbt source\n.*DETAIL:  dbtConnection.branch: must be a string\n/, 'what is ours is there as it is');
 unlike($log, qr/temporary file:/, 'nothing went to a temporary file');
 
-# 3. preloaded for the whole server
-$node->append_conf('postgresql.conf', "session_preload_libraries = ''\nshared_preload_libraries = 'pg_stat_statements, auto_explain, dbt_sources'\n");
+# 3. preloaded for the whole server, after a library that sends the log elsewhere, too
+my $other = ($ENV{TEST_UNITS} // getcwd() . '/test/modules/test_units/test_units.so') =~ s/test_units\.so$/test_log/r;
+$node->append_conf('postgresql.conf', "session_preload_libraries = ''\nshared_preload_libraries = 'pg_stat_statements, auto_explain, \"$other\", dbt_sources'\n");
 forget();
 send_in_ways_that_are_not_ours();
 send_and_watch();
-is_silent('preloaded by the server');
+$log = is_silent('preloaded by the server');
+like($log, qr/^sent elsewhere: statement: SELECT update_project_dbt_source\(\*$/m, 'what is sent elsewhere has no values either');
 
 # 4. the search does find what is there, and docs/security.md names the settings
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_stat_statements'\nlog_min_messages = warning\n");

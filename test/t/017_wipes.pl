@@ -4,13 +4,14 @@
 use strict;
 use warnings;
 
+use Cwd qw(getcwd);
 use JSON::PP;
 use MIME::Base64 qw(decode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $library = $ENV{TEST_UNITS} =~ s/test_units\.so$/test_wipes.so/r;
+my $library = ($ENV{TEST_UNITS} // getcwd() . '/test/modules/test_units/test_units.so') =~ s/test_units\.so$/test_wipes.so/r;
 my $wipes = PostgreSQL::Test::Utils::tempdir . '/wipes';
 my $node = PostgreSQL::Test::Cluster->new('wipes');
 $node->init;
