@@ -88,13 +88,14 @@ SELECT status, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->
 	"y": "\ud83e\udd8a \\u0000 \\\\ud800", "z\ud800": 1.5e3, "environment": [{"key": "A", "value": "\u0001\u0000"}]}}'),
 	jsonb_array_elements(body #> '{error,data}') p;
 SELECT sent, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->> 'message' AS problem
-FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}']) WITH ORDINALITY t (sent, n), http_request('POST', :'sources', sent),
+FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}', '["u0000", "xu0000", "\ud83e\udd8a", "xud800", "\\u0000", "u000", "\u0001", 1e999999]'])
+	WITH ORDINALITY t (sent, n), http_request('POST', :'sources', sent),
 	jsonb_array_elements(body #> '{error,data}') p ORDER BY n;
 -- a long name is clipped between its escapes, so that its path stays JSON
 SELECT p ->> 'path' AS path FROM http_request('POST', :'sources', format('{"%s\n": 1e999999, "%s\"b": 1e999999, "%s": 1e999999, "%s\nd": 1e999999}',
 	repeat('a', 62), repeat('b', 62), repeat('\u0001', 11), repeat('d', 61))), jsonb_array_elements(body #> '{error,data}') p;
 SELECT count(*), body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['{"a" 1}', '{"a":}', '{"a":1,}', '{"a":1]',
-	'{,}', '{1:1}', '{"a":1 "b"}', '{"a","b"}', '{"a"', '[1,]', '[1 2]', '[,1]', '[1}', '[', ']', '}', ',', ':', '1 2', '{}{}', '[]]', 'tru', '01', '1e', '"\u00zz"', '"', E'"\t"']) sent,
+	'{,}', '{1:1}', '[1:2]', '{"a"::1}', '{"a":1:2}', '{"a":1 "b"}', '{"a","b"}', '{"a"', '[1,]', '[1 2]', '[,1]', '[1}', '[', ']', '}', ',', ':', '1 2', '{}{}', '[]]', 'tru', '01', '1e', '"\u00zz"', '"', E'"\t"']) sent,
 	http_request('POST', :'sources', sent) GROUP BY message, data;
 -- names that have in them what divides a line into path and message
 SELECT p ->> 'path' AS path, p ->> 'message' AS problem FROM http_request('POST', :'sources',

@@ -152,6 +152,19 @@ my $out = $node->safe_psql('postgres', qq{
 	$set ->> 'type';
 });
 is($out, join("\n", 'none', 'gone', 'none', 't', 'none', 'none'), 'a session notices each change');
+# also of the same file, as long as it was and with its old time
+my $changed = slurp_file($file) =~ s/"k": "(.)/'"k": "' . ($1 eq 'A' ? 'B' : 'A')/er;
+open my $fh, '>', "$file.changed" or die $!;
+print $fh $changed;
+close $fh;
+$out = $node->safe_psql('postgres', qq{
+	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
+	\\! cp -p '$file' '$copy'; cat '$file.changed' >'$file'; touch -r '$copy' '$file'
+	SELECT coalesce(list_project_dbt_sources('$project') -> 0 ->> 'type', 'another key');
+	\\! cat '$copy' >'$file'; touch -r '$copy' '$file'
+	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
+});
+is($out, join("\n", 'none', 'another key', 'none'), 'even one that is written over');
 
 my $rotated = slurp_file($file);
 my ($first) = $rotated =~ /"kid": "([^"]+)"/;

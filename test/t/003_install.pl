@@ -121,5 +121,24 @@ for my $version (split /\n/, $node->safe_psql('postgres',
 	is($node->safe_psql('postgres', $objects), $new, "from $version to the default version");
 }
 
+# an extension's script can't make the table, which would be the extension's own
+SKIP:
+{
+	my ($sharedir) = run_command([ 'pg_config', '--sharedir' ]);
+	skip 'extensions cannot be added here', 1 if !-w "$sharedir/extension";
+	my %files = (
+		'dbt_app.control' => "default_version = '1'\nrequires = 'dbt_sources'\n",
+		'dbt_app--1.sql' => "CREATE TABLE dbt_projects (project_uuid uuid PRIMARY KEY); SELECT enable_dbt_sources('dbt_projects');\n");
+	for my $name (keys %files)
+	{
+		open my $fh, '>', "$sharedir/extension/$name" or die $!;
+		print $fh $files{$name};
+		close $fh;
+	}
+	my ($status, $out, $err) = $node->psql('postgres', 'CREATE EXTENSION dbt_app', extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	unlink map { "$sharedir/extension/$_" } keys %files;
+	like($err, qr/55000: enable_dbt_sources\(\) cannot be called by the script of an extension.*DETAIL:  The table would belong to the extension/s, 'not in the script of an extension');
+}
+
 $node->stop;
 done_testing();
