@@ -17,6 +17,7 @@ await run({
       const error = await failure(() => sql`SELECT dbt.update_project_dbt_source(${project}, ${source}, ${sql.json(body)})`);
       assert.doesNotMatch(JSON.stringify(error), secret);
       assert.match(error.parameters.join(), secret);
+      assert.match(JSON.stringify(error.args), secret);
       const debug = postgres({ debug: () => {} });
       assert.match(JSON.stringify(await failure(() => debug`SELECT dbt.update_project_dbt_source(${project}, ${source}, ${debug.json(body)})`)), secret);
       await debug.end();

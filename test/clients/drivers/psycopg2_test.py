@@ -1,3 +1,4 @@
+import psycopg2
 from psycopg2.extras import Json
 from scenario import BODY, MODE, PROJECT, SECRET, SOURCE, UNSTORABLE, failure, run, scenario
 from with_psycopg2 import connection, update_dbt_source
@@ -10,6 +11,15 @@ def error_of(source, body):
     return error
 
 
+def others_see_the_body():
+    with connection.cursor() as cursor:
+        failure(cursor.execute, 'SELECT dbt.update_project_dbt_source(%s, %s, %s)', [PROJECT, 'none', Json(BODY)])
+    with psycopg2.connect('') as another, another.cursor() as cursor:
+        cursor.execute('SELECT query FROM pg_stat_activity WHERE pid = %s', [connection.info.backend_pid])
+        assert SECRET in cursor.fetchone()[0]
+    connection.rollback()
+
+
 def an_error_has_the_body():
     error = error_of('none', BODY)
     assert "LINE 1: " in str(error) and "'{" in str(error), error
@@ -19,5 +29,5 @@ def an_error_has_the_body():
 
 run({
     **scenario(update_dbt_source),
-    **({'trap: an error has the body': an_error_has_the_body} if MODE == 'direct' else {}),
+    **({'trap: an error has the body': an_error_has_the_body, 'trap: pg_stat_activity': others_see_the_body} if MODE == 'direct' else {}),
 })

@@ -51,7 +51,12 @@ def scenario(update):
 
     errors = {
         'problems': ((CLAIMS, PROJECT, SOURCE, INVALID), 400, '22023', 'invalid dbt source',
-                     [('dbtConnection.environment[0].key', 'must not name a variable that changes how dbt runs'), ('dbtConnection.branch', 'is required')]),
+                     [('dbtConnection.environment[0].key', 'must not name a variable that changes how dbt runs'),
+                      ('dbtConnection.branch', 'is required')]),
+        'a path that is quoted': ((CLAIMS, PROJECT, SOURCE, {'dbtConnection': {'type': 'none', 'a: "b\n': 10 ** 401}}), 400, '22023',
+                                  'invalid dbt source',
+                                  [('dbtConnection."a: \\"b\\u000a"',
+                                    'must be a number in the range of a double (5e-324 to 1.8e308), of at most 400 digits')]),
         'what jsonb cannot hold': ((CLAIMS, PROJECT, SOURCE, UNSTORABLE), 400, '22P05', 'unsupported Unicode escape sequence'),
         'a uuid that is none': ((CLAIMS, PROJECT, 'none', BODY), 400, '22P02', 'invalid input syntax for type uuid: '),
         'no such source': ((CLAIMS, PROJECT, OTHER, BODY), 404, 'P0002', 'dbt source not found'),

@@ -14,7 +14,8 @@ def error_of(engine, body, source=SOURCE):
 def parameters_of_an_error():
     shown = sqlalchemy.create_engine('postgresql+psycopg2://')
     assert SECRET in str(error_of(shown, 'CAST(:body AS jsonb)'))
-    assert SECRET not in str(error_of(engine, 'CAST(:body AS jsonb)'))
+    hidden = error_of(engine, 'CAST(:body AS jsonb)')
+    assert SECRET not in str(hidden) and SECRET in repr(hidden.params)
     assert 'LINE 1:' in str(error_of(engine, 'CAST(:body AS jsonb)', 'none'))
 
 
