@@ -60,21 +60,21 @@ sub no_node
 }
 
 # Each driver: why not, how it is built, how it is run.  What binds on the client
-# sends literals.
+# sends literals; of what prepares by itself the page says how to keep it from that.
 my ($includedir) = run_command([ 'pg_config', '--includedir' ]);
 my ($libdir) = run_command([ 'pg_config', '--libdir' ]);
 my @drivers = (
 	{ name => 'node-postgres', missing => no_node('pg'), run => [ 'node', 'node-postgres.test.js' ] },
-	{ name => 'postgres.js', missing => no_node('postgres'), run => [ 'node', 'postgres.test.js' ] },
+	{ name => 'postgres.js', missing => no_node('postgres'), run => [ 'node', 'postgres.test.js' ], prepares => 1 },
 	{ name => 'knex', missing => no_node('knex'), run => [ 'node', 'knex.test.js' ] },
 	{ name => 'drizzle', missing => no_node('drizzle-orm'), run => [ 'node', 'drizzle.test.js' ] },
 	{ name => 'TypeORM', missing => no_node('typeorm', 20.19), run => [ 'node', 'typeorm.test.js' ] },
 	{ name => 'Prisma', missing => no_node('prisma', 20.19), run => [ 'node', 'prisma.test.js' ],
 		build => [ "$folder/node_modules/.bin/prisma", 'generate', '--schema', 'prisma.schema' ] },
-	{ name => 'psycopg', missing => no_python('psycopg'), run => [ 'python3', 'psycopg_test.py' ] },
+	{ name => 'psycopg', missing => no_python('psycopg'), run => [ 'python3', 'psycopg_test.py' ], prepares => 1 },
 	{ name => 'psycopg2', missing => no_python('psycopg2'), run => [ 'python3', 'psycopg2_test.py' ], literals => 1 },
 	{ name => 'SQLAlchemy', missing => no_python('psycopg2, sqlalchemy'), run => [ 'python3', 'sqlalchemy_test.py' ], literals => 1 },
-	{ name => 'JDBC', missing => no_program('javac') || (-e $jar ? '' : "there is no $jar"), run => [ 'java', '-cp', "$jar:.", 'JdbcTest' ],
+	{ name => 'JDBC', missing => no_program('javac') || (-e $jar ? '' : "there is no $jar"), run => [ 'java', '-cp', "$jar:.", 'JdbcTest' ], prepares => 1,
 		build => [ 'javac', '-cp', $jar, 'DbtSources.java', 'JdbcTest.java' ] },
 	{ name => 'libpq', missing => -e "$includedir/libpq-fe.h" ? '' : 'there is no libpq-fe.h', run => ["$folder/libpq_test"],
 		build => [ 'gcc', '-Wall', '-Wextra', '-Werror', "-I$includedir", '-o', 'libpq_test', 'libpq_test.c', "-L$libdir", "-Wl,-rpath,$libdir", '-lpq' ] });
@@ -112,6 +112,7 @@ my ($source) = map
 
 # few servers behind many clients, and nothing is prepared on the right one
 my ($pooler, $pool_port) = (undef, PostgreSQL::Test::Cluster::get_free_port());
+my $pool = "host=$folder port=$pool_port dbname=shop user=web";
 if (!no_program('pgbouncer'))
 {
 	my ($version) = run_command([ 'pgbouncer', '--version' ]);
@@ -132,7 +133,7 @@ unix_socket_dir = $folder
 logfile = $folder/pgbouncer.log
 " . ($minor >= 21 ? "max_prepared_statements = 0\n" : ''));
 	$pooler = IPC::Run::start([ 'pgbouncer', '-q', "$folder/pgbouncer.ini" ], '<', '/dev/null', '>&', "$folder/pgbouncer.out");
-	ok($node->poll_query_until('postgres', 'SELECT true', 't', connstr => "host=$folder port=$pool_port dbname=shop user=web"), 'pgbouncer is there')
+	ok($node->poll_query_until('postgres', 'SELECT true', 't', connstr => $pool), 'pgbouncer is there')
 	  or diag slurp_file("$folder/pgbouncer.out");
 }
 END { local $?; if ($pooler) { $pooler->signal('TERM'); $pooler->finish } }
@@ -176,6 +177,7 @@ for my $driver (@drivers)
 		}
 
 		# as the server is by default: what fails before the function is called is logged
+		$node->safe_psql('postgres', 'ALTER DATABASE shop RESET session_preload_libraries');
 		my $log = try_driver($driver, 'direct', $node->host, $node->port);
 		if ($driver->{literals}) { like($log, qr/^.*STATEMENT: .*sesame/m, "$driver->{name}: the body is a literal in the log") }
 		else { unlike($log, qr/^.*STATEMENT: .*sesame/m, "$driver->{name}: the statement in the log has no body") }
@@ -186,9 +188,13 @@ for my $driver (@drivers)
 		$log = try_driver($driver, 'pooled', $pooler ? ($folder, $pool_port) : ($node->host, $node->port));
 		like($log, qr/STATEMENT: .*update_project_dbt_source/, "$driver->{name}: with the library preloaded it is logged what failed");
 		unlike($log, qr/sesame/, "$driver->{name}: and without the body");
-		$node->safe_psql('postgres', 'ALTER DATABASE shop RESET session_preload_libraries');
+		if ($pooler && !$driver->{prepares})
+		{
+			is($node->safe_psql('shop', 'SELECT count(*) FROM pg_prepared_statements', connstr => $pool), 0, "$driver->{name}: it prepares nothing by itself");
+		}
 	}
 }
+$node->safe_psql('postgres', 'ALTER DATABASE shop RESET session_preload_libraries');
 is($files, 13, 'all files of the page were there');
 
 # A worker's view: two projects, and in each a source that can't be decrypted.
