@@ -219,7 +219,7 @@ $node->safe_psql('shop', qq(
 	CREATE POLICY worker_view ON projects FOR SELECT TO worker, auditor USING (true);
 	CREATE POLICY worker_of_one_view ON projects FOR SELECT TO worker_of_one USING (project_uuid = '$project')));
 my ($view) = sql_of("A worker's view");
-my $invoker = $node->pg_version >= 15;
+my $invoker = $node->safe_psql('shop', 'SHOW server_version_num') >= 150000;
 my $without = $view =~ s/ WITH \(security_invoker\)//r;
 $node->safe_psql('shop', 'SET ROLE app; ' . ($invoker ? $view : $without));
 $node->safe_psql('shop', 'ALTER VIEW worker_connections OWNER TO worker') if !$invoker;
