@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { alterations } from './contract/alterations.js';
-import { Case } from './contract/bodies.js';
+import { checkAnswer, readAnswer } from './contract/answer.js';
+import { Case } from './contract/case.js';
 import { differences, ruled } from './contract/compare.js';
 import { crowded, rules, taken } from './contract/rules.js';
 import { Contract } from './contract/schema.js';
@@ -31,7 +32,8 @@ await database.query(readFileSync(new URL('contract/judge.sql', import.meta.url)
 await database.query(`INSERT INTO projects (project_uuid, name) VALUES ('${project}', 'one')`);
 const uuids = { primary: project };
 for (const [type, dbtConnection] of Object.entries(stored)) {
-  const { rows } = await database.query('SELECT create_project_dbt_source($1, $2) AS summary', [project, JSON.stringify({ name: `stored ${type}`, dbtConnection })]);
+  const body = JSON.stringify({ name: `stored ${type}`, dbtConnection });
+  const { rows } = await database.query('SELECT create_project_dbt_source($1, $2) AS summary', [project, body]);
   uuids[type] = rows[0].summary.projectDbtSourceUuid;
 }
 
@@ -44,55 +46,19 @@ async function judge(cases) {
   return rows.map(({ answer }) => answer);
 }
 
-// A line "path: message" for each; a path ends at the first ": " outside quotes.
-function readDetail(detail) {
-  return detail.split('\n').map((line) => {
-    const [, path, message] = /^((?:"(?:[^"\\]|\\.)*"|[^":]|:(?! ))*): (.*)$/.exec(line) ?? [, line, ''];
-    return [path, message];
-  });
-}
-
-const sqlstates = { 200: '00000', 201: '00000', 400: '22023', 409: '23505' };
-
-// What was answered, by whatever way, as {sqlstate, message, problems, summary}.
-function readAnswer(one, { sqlstate, said, detail, status, answer }) {
-  const failed = { sqlstate, message: said, problems: [] };
-  if (status !== null) {
-    const { error, results } = answer;
-    const problems = (error?.data ?? []).map(({ path, message }) => [path, message]);
-    return { sqlstate: sqlstates[status] ?? `HTTP ${status}`, message: error?.message, problems, summary: results };
-  }
-  if (sqlstate === '22023' && said === 'invalid dbt source') return { ...failed, problems: readDetail(detail) };
-  if (sqlstate !== '00000') return failed;
-  if (one.call !== 'validate') return { ...failed, summary: answer };
-  return { sqlstate: answer === null ? '00000' : '22023', problems: answer ?? [] };
-}
-
-// What is wrong with an answer by itself.
-function checkAnswer(one, raw, { sqlstate, summary }) {
-  const lines = [];
-  if (raw.whole === false) lines.push('the connection is not stored as it was sent');
-  if (one.overHttp && !(sqlstate === '00000' ? truth.isAnswer : truth.isError)(raw.answer)) lines.push('the answer is not that of the contract');
-  if (sqlstate !== '00000' || one.call === 'validate') return lines;
-  if (!one.overHttp && !truth.isAnswer({ status: 'ok', results: summary })) lines.push('the summary is not that of the contract');
-  if (one.value.name !== undefined && summary.name !== one.value.name) lines.push('the summary has another name');
-  if (one.connection !== undefined && summary.type !== one.value.dbtConnection.type) lines.push('the summary has another type');
-  return lines;
-}
-
 const agreed = { validate: 0, create: 0, update: 0, POST: 0, PATCH: 0 };
 const valid = { ...agreed };
 const used = new Map();
 let disagreed = 0;
-// by its type each alteration that no body has shown yet
-let unseen = wrong === undefined ? alterations.map((one) => ({ ...one, altered: undefined })) : [];
+// the alterations that no body has shown yet, each made when a body comes that it concerns
+let unseen = wrong === undefined ? alterations.map((one) => ({ ...one })) : [];
 
 function check(one, raw, seedOfCase) {
   const found = ruled(truth, one);
   const answer = readAnswer(one, raw);
   const errors = contract.errors(one.call, one.value);
   const usedHere = new Set();
-  const lines = [...differences(one, errors, found, answer, usedHere), ...checkAnswer(one, raw, answer)];
+  const lines = [...differences(one, errors, found, answer, usedHere), ...checkAnswer(truth, one, raw, answer)];
   if (contract === truth && truth.allows(one.call, one.value) !== (errors.size === 0)) lines.push('the contract is not read as the validator has it');
 
   if (lines.length > 0) {

@@ -47,7 +47,10 @@ const ofType = (connection) => (one) => isObject(one.connection) && one.connecti
 
 export const alterations = [
   ...connections.flatMap((connection) => [...ofSchema(connection, connection, ofType(connection))]),
-  ...connections.map((connection) => alteration(`${connection}: of another type`, nameOf(schemas[connection].properties.type), (altered) => (altered.enum = ['svn']), connection, ofType(connection))),
+  ...connections.map((connection) => {
+    const type = nameOf(schemas[connection].properties.type);
+    return alteration(`${connection}: of another type`, type, (altered) => (altered.enum = ['svn']), connection, ofType(connection));
+  }),
   ...ofSchema('DbtProjectEnvironmentVariable', connections[0], ofType(connections[0])),
   ...ofSchema('ApiUpdateProjectDbtSource', 'ApiUpdateProjectDbtSource', ({ call }) => call !== 'validate'),
 ];

@@ -1,5 +1,7 @@
 // What should have been said about a case, and whether it was.
-import { crowded, Facts, MAX_PROBLEMS, rules, said, taken } from './rules.js';
+import { Facts } from './facts.js';
+import { isWhole, leadsTo, readPath } from './paths.js';
+import { crowded, MAX_PROBLEMS, rules, said, taken } from './rules.js';
 
 // What the documented rules have to say about a case, whatever the contract has.
 export function ruled(contract, one) {
@@ -11,7 +13,7 @@ export function ruled(contract, one) {
     const may = [...(rule.may?.(facts) ?? [])].map((path) => ({ path, rule, must: false })).filter(({ path }) => !keys.has(JSON.stringify(path)));
     found.refused.push(...must, ...may);
     found.allowed.push(...[...(rule.allows?.(facts) ?? [])].map((path) => ({ path, rule })));
-    if (rule.instead && must.length > 0 && (found.instead?.instead.length ?? 1) > 0) found.instead = rule;
+    if (rule.instead && must.length > 0) found.instead = rule;
   }
   return found;
 }
@@ -36,33 +38,6 @@ function expected(errors, { refused, allowed, instead }, used) {
   return problems.filter(({ path, rule }) => !replaced || rule === instead || !replaced.every((name, i) => path[i] === name));
 }
 
-const step = /^(?:(?:^|\.)(?:"((?:[^"\\]|\\.)*)"|([A-Za-z0-9_-]+))(\.\.\.)?|\[(\d+)\])/;
-
-// A path as it is shown, taken apart: names and indexes, each with whether it is
-// clipped; and whether the path itself is.
-function readPath(text) {
-  const steps = [];
-  let rest = text === 'body' ? '' : text;
-  while (rest !== '' && rest !== '...') {
-    const match = step.exec(steps.length === 0 ? rest : rest.replace(/^(?=[^.[])/, '\0'));
-    if (!match) throw new Error('is no path');
-    const [all, quoted, plain, clipped, index] = match;
-    steps.push({ name: index === undefined ? plain ?? JSON.parse(`"${quoted}"`) : Number(index), clipped: clipped !== undefined });
-    rest = rest.slice(all.length);
-  }
-  return { steps, clipped: rest === '...' || steps.at(-1)?.clipped === true };
-}
-
-function leadsTo({ steps, clipped }, path) {
-  return (
-    (clipped ? steps.length <= path.length : steps.length === path.length) &&
-    steps.every(({ name, clipped }, i) => (clipped ? String(path[i]).startsWith(name) : path[i] === name))
-  );
-}
-
-// Of the problems that a path with its end clipped could be, that of the whole name.
-const whole = ({ steps }, path) => path[steps.length - 1] === steps.at(-1)?.name;
-
 // What differs, in words; nothing if all is as expected.
 export function differences(one, errors, found, result, used) {
   const problems = expected(errors, found, used);
@@ -82,7 +57,7 @@ export function differences(one, errors, found, result, used) {
       continue;
     }
     const fitting = [...left].filter((problem) => leadsTo(path, problem.path) && problem.says.some((says) => says.test(message)));
-    const [problem] = fitting.sort((a, b) => whole(path, b.path) - whole(path, a.path) || b.must - a.must);
+    const [problem] = fitting.sort((a, b) => isWhole(path, b.path) - isWhole(path, a.path) || b.must - a.must);
     if (problem) left.delete(problem);
     else wrong.push(`not expected: ${text}: ${message}`);
   }

@@ -53,7 +53,9 @@ export const mutations = [
     const [i, j] = [part(random), part(random)];
     [parts[i], parts[j]] = [parts[j], parts[i]];
   })],
-  ['a part is huge', (random, text) => inParts(text, (parts) => (parts[random.below(5)] += random.pick(['A', 'AAAA']).repeat(random.chance(0.02) ? 250_000 : 1000)))],
+  ['a part is huge', (random, text) => inParts(text, (parts) => {
+    parts[random.below(5)] += random.pick(['A', 'AAAA']).repeat(random.chance(0.02) ? 250_000 : 1000);
+  })],
   ['a bit is turned', (random, text) => inBytes(random, text, (bytes) => {
     bytes[random.below(bytes.length)] ^= 1 << random.below(8);
     return bytes;
@@ -91,5 +93,7 @@ export const mutations = [
   })],
   ["another row's", (random, text, others) => random.pick(others)],
   ['made of what an envelope is made of', (random) => Array.from({ length: random.below(300) }, () => random.pick(characters)).join('')],
-  ['nothing of an envelope', (random) => random.pick(['', '.', '....', '.....', 'e30....', 'e30.', '{}', 'null', '\n', '🦊', '.'.repeat(100_000), `${'A'.repeat(10_000)}....`])],
+  ['nothing of an envelope', (random) => random.pick([
+    '', '.', '....', '.....', 'e30....', 'e30.', '{}', 'null', '\n', '🦊', '.'.repeat(100_000), `${'A'.repeat(10_000)}....`,
+  ])],
 ];

@@ -20,10 +20,16 @@ export const connections = [
     name: 'before', project, source: source(1), oldKey: true,
     connection: { type: 'gitlab', personal_access_token: `${MARK}-old`, ...git, environment, note: `${MARK}-note` },
   },
-  { name: 'active', project, source: source(2), connection: { type: 'github', authorization_method: 'personal_access_token', personal_access_token: `${MARK}-active`, ...git } },
-  { name: 'nothing withheld', project: elsewhere, source: source(3), connection: { type: 'none', target: 'prod' } },
-  { name: 'cloud', project: elsewhere, source: source(4), connection: { type: 'dbt_cloud_ide', api_key: `${MARK}-key`, environment_id: '7', webhook_hmac_secret: `${MARK}-hmac`, x: [`${MARK}-x`] } },
+  {
+    name: 'active', project, source: source(2),
+    connection: { type: 'github', authorization_method: 'personal_access_token', personal_access_token: `${MARK}-active`, ...git },
+  },
   { name: 'primary', project, source: project, connection: { type: 'dbt', target: 'prod', environment } },
+  { name: 'nothing withheld', project: elsewhere, source: source(3), connection: { type: 'none', target: 'prod' } },
+  {
+    name: 'cloud', project: elsewhere, source: source(4),
+    connection: { type: 'dbt_cloud_ide', api_key: `${MARK}-key`, environment_id: '7', webhook_hmac_secret: `${MARK}-hmac`, x: [`${MARK}-x`] },
+  },
   {
     name: 'elsewhere', project: elsewhere, source: source(5),
     connection: { type: 'github', authorization_method: 'personal_access_token', personal_access_token: `${MARK}-elsewhere`, ...git, branch: 'other' },
