@@ -25,8 +25,7 @@ function alteration(name) {
 }
 
 const database = new pg.Client({ options: '-c client_min_messages=error' });
-// what was asked tells
-database.on('error', () => {});
+database.on('error', ({ message }) => console.log(`# ${message}`));
 await database.connect();
 await database.query(readFileSync(new URL('contract/judge.sql', import.meta.url), 'utf8'));
 await database.query(`INSERT INTO projects (project_uuid, name) VALUES ('${project}', 'one')`);

@@ -13,8 +13,7 @@ const { seed, count, complete } = readArguments(20_000);
 console.log(`seed ${seed}`);
 
 const database = new pg.Client({ options: '-c client_min_messages=error' });
-// what was asked tells
-database.on('error', () => {});
+database.on('error', ({ message }) => console.log(`# ${message}`));
 await database.connect();
 const query = async (text, values) => (await database.query(text, values)).rows;
 await query(readFileSync(new URL('envelopes/attempt.sql', import.meta.url), 'utf8'));
