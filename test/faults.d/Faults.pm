@@ -10,7 +10,7 @@ use Exporter 'import';
 use POSIX ();
 use Test::More;
 
-our @EXPORT = qw(arm disarm session sql try_sql update rotate_out set_up broken keyring_keys seed_of $project $keys $keyring $work);
+our @EXPORT = qw(arm disarm session sql try_sql update rotate_out set_up broken keyring_keys $project $keys $keyring $work);
 
 our $work = $ENV{FAULTS_WORK};
 our $keys = "$work/keys";
@@ -23,15 +23,17 @@ my $n = 0;
 my %expected;    # of a source: the branch that it has
 my %secrets;     # all keys that there were
 
+srand $ENV{FAULTS_SEED};
+
 # struct Control of shim.c
-my $layout = 'l6 q Z32 Z4096';
+my $layout = 'l6 q Z64 Z4096';
 
 sub write_control
 {
 	my (%fault) = @_;
 	open my $fh, '+<', "$work/control" or die $!;
 	syswrite $fh, pack $layout, $fault{call} ? ++$generation : 0, $fault{nth} // 0, $fault{error} // 0, $fault{pid} // 0, 0, 0,
-	  $fault{seconds} // 0, $fault{call} // '', $fault{path} // $keys;
+	  $fault{seconds} // 0, $fault{call} ? " $fault{call} " : '', $fault{path} // $keys;
 	close $fh;
 	return;
 }
@@ -42,7 +44,7 @@ sub arm { return write_control(@_) }
 sub disarm
 {
 	open my $fh, '<', "$work/control" or die $!;
-	read $fh, my $control, 64;
+	read $fh, my $control, 24;
 	close $fh;
 	write_control();
 	return (unpack 'l6', $control)[ 4, 5 ];
@@ -99,7 +101,6 @@ sub keyring_keys
 
 sub set_up
 {
-	sql('SELECT rotate_encryption_key()') if !-e $keyring;
 	if (!sql('SELECT count(*) FROM projects'))
 	{
 		sql('INSERT INTO projects VALUES (?) RETURNING 1', $project);
@@ -167,7 +168,5 @@ sub broken
 	push @broken, "in the log: $1" if $log =~ /(.*(?:PANIC|TRAP|was terminated by signal).*)/;
 	return (join("\n", @broken), $log);
 }
-
-sub seed_of { return $ENV{FAULTS_SEED} }
 
 1;

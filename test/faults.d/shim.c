@@ -26,14 +26,14 @@
 struct Control
 {
 	int32_t		generation;		/* of what follows; 0 is nothing */
-	int32_t		nth;			/* call that fails; 0 is each */
+	int32_t		nth;			/* call that fails; 0 is each, -1 none */
 	int32_t		error;			/* its errno; 0 is half a write */
 	int32_t		pid;			/* of who makes it; 0 is anybody */
 	int32_t		hits;			/* how many have failed */
 	int32_t		calls;			/* how many there were, of the last who made
 								 * one */
 	int64_t		seconds;		/* that the clock is wrong by */
-	char		call[32];
+	char		calls_named[64];	/* which, each between spaces */
 	char		path[PATH_MAX];
 };
 
@@ -54,6 +54,19 @@ MapControl(void)
 		control = map;
 }
 
+static int
+IsNamed(const char *call)
+{
+	size_t		len = strlen(call);
+
+	for (const char *found = control->calls_named; (found = strstr(found, call)) != NULL; found += len)
+	{
+		if (found[-1] == ' ' && found[len] == ' ')
+			return 1;
+	}
+	return 0;
+}
+
 /*
  * Whether this call is the one.
  */
@@ -65,7 +78,7 @@ Fails(const char *call)
 
 	if (control->pid != 0 && control->pid != getpid())
 		return 0;
-	if (strcmp(control->call, call) != 0)
+	if (!IsNamed(call))
 		return 0;
 	if (generation != control->generation)
 	{
@@ -105,7 +118,7 @@ FailsOnFile(const char *call, int fd)
 	ssize_t		len;
 	int			saved = errno;
 
-	if (!IsArmed() || strcmp(control->call, call) != 0)
+	if (!IsArmed() || !IsNamed(call))
 		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = REAL(readlink) (link, path, sizeof(path) - 1);

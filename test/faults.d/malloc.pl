@@ -1,0 +1,50 @@
+# One request for memory isn't granted, one after another.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use Faults;
+use POSIX qw(:errno_h);
+use Test::More;
+
+my $rounds = $ENV{FAULTS_ROUNDS};
+my %statements = (
+	reading => [ 'SELECT project_dbt_connection(?, project_dbt_source_uuid) FROM project_dbt_sources WHERE dbt_connection IS NOT NULL LIMIT 1', $project ],
+	listing => [ 'SELECT list_project_dbt_sources(?)', $project ],
+	rotation => ['SELECT rotate_encryption_key()'],
+	keys => ['SELECT count(*) FROM encryption_keys()'],
+	'HTTP' => [ q{SELECT status FROM http_request('GET', '/api/v1/projects/' || ?::text || '/dbt-sources')}, $project ],
+	're-encryption' => ['SELECT reencrypt_dbt_connections(5)']);
+
+sub run
+{
+	my ($name, $nth) = @_;
+	sql('SELECT rotate_encryption_key()') if $name eq 're-encryption';
+	my $dbh = session();
+	arm(call => 'malloc', nth => $nth, error => ENOMEM, pid => $dbh->{pg_pid});
+	my ($state, $said) = $name eq 'update' ? update($dbh) : try_sql($dbh, @{ $statements{$name} });
+	my ($hits, $calls) = disarm();
+	my $alive = $dbh->ping;
+	$dbh->disconnect;
+	return ($state, $said, $alive, $calls);
+}
+
+set_up();
+for my $name (sort(keys %statements), 'update')
+{
+	my (@wrong, %seen);
+	my $calls = (run($name, -1))[3];
+	my %nth = map { (1 + int rand $calls) => 1 } 1 .. $rounds;
+	for my $nth (sort { $a <=> $b } keys %nth)
+	{
+		my ($state, $said, $alive) = run($name, $nth);
+		$seen{ $state || 'done' }++;
+		push @wrong, "$nth. of $calls: $state $said" if $state !~ /^(?:53200)?$/;
+		push @wrong, "$nth. of $calls: the session is lost" if !$alive;
+		my ($broken) = broken($said);
+		push @wrong, "$nth. of $calls: $broken" if $broken;
+	}
+	is(join("\n", @wrong), '', "$name: " . join ', ', map { "$seen{$_} times $_" } sort keys %seen);
+}
+done_testing();
