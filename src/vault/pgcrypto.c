@@ -122,6 +122,50 @@ GetPrimitive(Primitive which)
 	return &primitives[which];
 }
 
+/*
+ * Our arguments are what pgcrypto takes, so that an error which puts it down to
+ * them comes from the library below, which is out of memory or doesn't allow an
+ * algorithm.
+ *
+ * Errors: 58000 for that.
+ */
+static bytea *
+CallPrimitive(Primitive which, const Datum *args)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	FmgrInfo   *primitive = GetPrimitive(which);
+	bytea	   *volatile result = NULL;
+
+	LOCAL_FCINFO(fcinfo, 4);
+
+	InitFunctionCallInfoData(*fcinfo, primitive, signatures[which].nargs, InvalidOid, NULL, NULL);
+	for (int i = 0; i < signatures[which].nargs; i++)
+	{
+		fcinfo->args[i].value = args[i];
+		fcinfo->args[i].isnull = false;
+	}
+	PG_TRY();
+	{
+		result = DatumGetByteaP(FunctionCallInvoke(fcinfo));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+		int			category = ERRCODE_TO_CATEGORY(geterrcode());
+
+		if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_EXTERNAL_ROUTINE_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		error->sqlerrcode = ERRCODE_SYSTEM_ERROR;
+		error->hint = "The server may be out of memory, or its OpenSSL may not allow the algorithm.";
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return result;
+}
+
 static Datum
 AlgorithmName(const char *name)
 {
@@ -134,8 +178,9 @@ AlgorithmName(const char *name)
 bytea *
 RandomBytes(int len)
 {
-	return DatumGetByteaP(FunctionCall1(GetPrimitive(GEN_RANDOM_BYTES),
-										Int32GetDatum(len)));
+	Datum		args[] = {Int32GetDatum(len)};
+
+	return CallPrimitive(GEN_RANDOM_BYTES, args);
 }
 
 /*
@@ -144,11 +189,10 @@ RandomBytes(int len)
 bytea *
 AesCbcEncrypt(bytea *plaintext, bytea *key, bytea *iv)
 {
-	return DatumGetByteaP(FunctionCall4(GetPrimitive(ENCRYPT_IV),
-										PointerGetDatum(plaintext),
-										PointerGetDatum(key),
-										PointerGetDatum(iv),
-										AlgorithmName("aes-cbc/pad:pkcs")));
+	Datum		args[] = {PointerGetDatum(plaintext), PointerGetDatum(key), PointerGetDatum(iv),
+	AlgorithmName("aes-cbc/pad:pkcs")};
+
+	return CallPrimitive(ENCRYPT_IV, args);
 }
 
 /*
@@ -158,18 +202,16 @@ AesCbcEncrypt(bytea *plaintext, bytea *key, bytea *iv)
 bytea *
 AesCbcDecrypt(bytea *ciphertext, bytea *key, bytea *iv)
 {
-	return DatumGetByteaP(FunctionCall4(GetPrimitive(DECRYPT_IV),
-										PointerGetDatum(ciphertext),
-										PointerGetDatum(key),
-										PointerGetDatum(iv),
-										AlgorithmName("aes-cbc/pad:none")));
+	Datum		args[] = {PointerGetDatum(ciphertext), PointerGetDatum(key), PointerGetDatum(iv),
+	AlgorithmName("aes-cbc/pad:none")};
+
+	return CallPrimitive(DECRYPT_IV, args);
 }
 
 bytea *
 HmacSha512(bytea *data, bytea *key)
 {
-	return DatumGetByteaP(FunctionCall3(GetPrimitive(HMAC),
-										PointerGetDatum(data),
-										PointerGetDatum(key),
-										AlgorithmName("sha512")));
+	Datum		args[] = {PointerGetDatum(data), PointerGetDatum(key), AlgorithmName("sha512")};
+
+	return CallPrimitive(HMAC, args);
 }
