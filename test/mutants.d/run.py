@@ -306,14 +306,14 @@ def find_reach(workers, state, count, progress):
 
 
 def tests_that_reach(change, reach):
-    """With the seconds that each takes, the quickest first.  A line without code
-    of its own is part of a statement that begins above, or of no function."""
+    """With the seconds that each takes.  A line without code of its own is part of
+    a statement that begins above, or of no function."""
     of_file = {test: r[1].get(change.file, {}) for test, r in reach.items() if r}
     known = {line for counts in of_file.values() for line in counts}
     above = [line for line in known if line <= change.line]
     lines = {max(above)} if change.in_function and above else known
-    return sorted(((test, r[0] if r else float("inf")) for test, r in reach.items()
-                   if not known or not r or any(of_file[test].get(line) for line in lines)), key=lambda t: t[1])
+    return [(test, r[0] if r else float("inf")) for test, r in reach.items()
+            if not known or not r or any(of_file[test].get(line) for line in lines)]
 
 
 def difference(src, change):
@@ -391,6 +391,7 @@ def main():
     workers = [Worker(folder, options.bin) for folder in options.worker]
     build = Build(options.build, options.bin)
     results = {}
+    last = {}
     drawn = queue.SimpleQueue()
     skipped = defaultdict(list)
     try:
@@ -403,12 +404,17 @@ def main():
             progress.show(f"{len(results)}/{count} mutants, "
                           f"{sum(r is None for r in results.values())} survived  {change.name}")
             began = time.monotonic()
-            tests = tests_that_reach(change, reach)
+            # the quick ones first, and of the others the one that has killed the last of the kind
+            tests = sorted(tests_that_reach(change, reach),
+                           key=lambda t: (t[0].startswith("t/"), t[0] != last.get(change.kind), t[1]))
             result = next((r for r in (state.get("killed", change.name, test) for test, _ in tests) if r), None)
             if result is None:
                 result = worker.survives(change, tests)
                 if result:
-                    state.put("killed", change.name, result.split()[2].strip(","), result)
+                    killer = result.split()[2].strip(",")
+                    state.put("killed", change.name, killer, result)
+                    if killer.startswith("t/"):
+                        last[change.kind] = killer
             results[change.name] = result
             if result:
                 progress.say(f"ok {len(results)} - {change.name} {result} ({time.monotonic() - began:.0f} s)")
