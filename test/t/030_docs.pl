@@ -4,7 +4,6 @@
 use strict;
 use warnings;
 
-use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -13,7 +12,6 @@ use lib 'test/t';
 use Docs;
 use Needs 'jose', 'jq';
 
-my $top = getcwd();
 my $folder = PostgreSQL::Test::Utils::tempdir;
 my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init;
@@ -24,9 +22,7 @@ mkdir "$folder/bin";
 append_to_file("$folder/bin/sudo", "#!/bin/sh\n[ \"\$1\" != -u ] || shift 2\nexec \"\$@\"\n");
 chmod 0755, "$folder/bin/sudo";
 $ENV{PATH} = "$folder/bin:$ENV{PATH}";
-@ENV{ 'PGHOST', 'PGPORT', 'PGDATABASE' } = ($node->host, $node->port, 'shop');
-$ENV{PGDATA} = $node->data_dir;
-$ENV{schema} = 'dbt';
+@ENV{ 'PGHOST', 'PGPORT', 'PGDATABASE', 'PGDATA' } = ($node->host, $node->port, 'postgres', $node->data_dir);
 
 my $tested = 0;
 
@@ -46,7 +42,9 @@ sub script
 	}
 	unlink "$output.sh";
 	append_to_file("$output.sh", $block->{text});
-	return "$script\\! cd '$folder/cwd' && bash -euo pipefail '$output.sh' >'$output' || echo ERROR: status \$? >&2\n";
+	$script .= "\\! cd '$folder/cwd' && bash -euo pipefail '$output.sh' >'$output' || echo ERROR: status \$? >&2\n";
+	# the README goes on in the database that it makes
+	return $script . ($block->{text} =~ /\bcreatedb (shop)$/m ? "\\connect $1\n" : '');
 }
 
 # what differs from one run to the next
@@ -97,19 +95,9 @@ sub test_page
 	my @blocks = grep { is_run($_) } blocks($page);
 	return if !@blocks;
 	begin_anew();
-	my @before;
-	if ($page ne 'README.md')
-	{
-		@before = map { { %$_, line => "before$_->{line}" } } grep { is_run($_) } blocks('README.md');
-	}
-	# the database is made in the first block of the README
-	my @first = shift(@{ @before ? \@before : \@blocks });
-	local $ENV{PGDATABASE} = 'postgres';
-	my @outputs = run_blocks('first', @first);
-	$ENV{PGDATABASE} = 'shop';
-	push @outputs, run_blocks($page =~ s{/}{-}gr, @before, @blocks);
-	splice @outputs, 0, @before + 1 if @before;
-	unshift @blocks, @first if !@before;
+	my @before = map { { %$_, line => "before$_->{line}" } } grep { is_run($_) } $page eq 'README.md' ? () : blocks('README.md');
+	my @outputs = run_blocks($page =~ s{/}{-}gr, @before, @blocks);
+	splice @outputs, 0, @before;
 	for my $block (@blocks)
 	{
 		my $output = normalize(shift @outputs);

@@ -14,7 +14,7 @@ sub page { return slurp_file($_[0]) }
 # all pages whose blocks are run, the README first
 sub pages
 {
-	return ('README.md', sort glob('docs/*.md'), glob('proxy/*/README.md'));
+	return ('README.md', grep { $_ ne 'README.md' } sort glob('*.md docs/*.md proxy/*/README.md'));
 }
 
 # A page taken apart: its headings, its lines outside of blocks, and its blocks,
