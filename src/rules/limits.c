@@ -83,15 +83,27 @@ NumberFits(Numeric number)
 }
 
 /*
- * The depth of an object, and its numbers.
+ * Whether a member of a connection is a field that has neither numbers nor levels,
+ * unless it is of a wrong type, which is a problem by itself.
+ */
+static bool
+IsFlat(Variant variant, const JsonbValue *key)
+{
+	const Field *field = FieldByName(variant, key->val.string.val, key->val.string.len);
+
+	return field != NULL && field->type != FIELD_ENVIRONMENT;
+}
+
+/*
+ * The depth of a connection, and its numbers, in what its variant doesn't know.
  *
  * steps has the way from its path to where the walk is; an element's index is
  * that of the last one, and an object's step gets the name of each member.
  */
 void
-ValidateLimits(JsonbContainer *object, const char *path, Problems *problems)
+ValidateLimits(JsonbContainer *connection, Variant variant, const char *path, Problems *problems)
 {
-	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbIterator *it = JsonbIteratorInit(connection);
 	Path	   *steps = palloc((MAX_DEPTH + 1) * sizeof(Path));
 	int			depth = 0;
 	JsonbIteratorToken token;
@@ -123,6 +135,8 @@ ValidateLimits(JsonbContainer *object, const char *path, Problems *problems)
 				break;
 			case WJB_KEY:
 				*step = PathOfMember(step->outer, value.val.string.val, value.val.string.len);
+				if (depth == 1 && IsFlat(variant, &value))
+					(void) JsonbIteratorNext(&it, &value, true);
 				break;
 			case WJB_ELEM:
 				step->index++;

@@ -11,6 +11,7 @@
 #include "utils/jsonb.h"
 
 #include "rules/problems.h"
+#include "rules/variants.h"
 
 /*
  * Parsing JSON recurses, so that what fits the stack of the call that stores it
@@ -27,6 +28,7 @@
 #define NUMBER_OUT_OF_RANGE "must be a number in the range of a double (5e-324 to 1.8e308), of at most 400 digits"
 
 extern bool NumberFits(Numeric number);
-extern void ValidateLimits(JsonbContainer *object, const char *path, Problems *problems);
+extern void ValidateLimits(JsonbContainer *connection, Variant variant, const char *path,
+						   Problems *problems);
 
 #endif							/* DBT_SOURCES_LIMITS_H */

@@ -233,7 +233,7 @@ ValidateConnection(const ConnectionFields *fields, Problems *problems)
 	}
 	/* what is known is neither deep nor a number, or not valid */
 	if (!fields->only_known)
-		ValidateLimits(document->val.binary.data, CONNECTION_PATH, problems);
+		ValidateLimits(document->val.binary.data, fields->variant, CONNECTION_PATH, problems);
 	for (int i = 0; i < NUM_FIELDS; i++)
 	{
 		if (fields->origin[i] == ORIGIN_SENT)

@@ -121,6 +121,8 @@ FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('[7, ', 70) || 
 -- a short body, whose paths would be long
 SELECT count(*), max(length(path)) FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('{"' || repeat('\u0001', 100) || '": ', 900) ||
 	'[' || repeat('1e999,', 200) || '0]' || repeat('}', 901))::jsonb);
+-- a field that the type knows is of a wrong type, and no more, whatever else there is
+SELECT * FROM validate_dbt_connection('{"type": "none", "target": 1e999, "selector": {"a": [1e999]}, "note": [7]}');
 -- eighteen kilobytes that would be stored as hundreds of megabytes
 SELECT count(*) AS problems, max(message) FILTER (WHERE path = '...') AS last
 FROM validate_dbt_connection(('{"type": "none", "x": [' || repeat('9e131071,', 2000) || '0]}')::jsonb);

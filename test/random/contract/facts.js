@@ -44,9 +44,15 @@ export class Facts {
     return isObject(this.variables[element]) && member !== undefined && member !== 'key' && member !== 'value';
   }
 
+  // whether what is there is of the one type that it may have
+  isFlat(name) {
+    return this.fields.has(name) && name !== 'environment';
+  }
+
   isTooDeep() {
     // each level has two brackets
-    return this.known && this.text.length > 2 * MAX_LEVELS && depth(this.connection) > MAX_LEVELS;
+    if (!this.known || this.text.length < 2 * MAX_LEVELS) return false;
+    return depth(Object.entries(this.connection).map(([name, value]) => !this.isFlat(name) && value)) > MAX_LEVELS;
   }
 
   changed(names) {

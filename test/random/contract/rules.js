@@ -144,7 +144,7 @@ export const rules = [
       if (!one.isTooDeep()) for (const path of numbersOutOfRange(one)) if (one.isUnknown(path)) yield path;
     },
     *may(one) {
-      yield* numbersOutOfRange(one);
+      for (const path of numbersOutOfRange(one)) if (!one.isFlat(path[1])) yield path;
     },
   },
   {
