@@ -1,4 +1,5 @@
 -- A database that is measured while it is large, and the plain table beside ours.
+SET client_min_messages = warning;
 CREATE EXTENSION dbt_sources CASCADE;
 CREATE TABLE projects (project_uuid uuid PRIMARY KEY, name text NOT NULL);
 SELECT enable_dbt_sources('projects');

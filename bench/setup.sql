@@ -1,4 +1,5 @@
 -- What is measured, and what it is measured against.
+SET client_min_messages = warning;
 CREATE EXTENSION dbt_sources CASCADE;
 CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
 SELECT enable_dbt_sources('projects');
