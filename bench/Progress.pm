@@ -1,5 +1,5 @@
 # How far a long run is: on a terminal a line that moves, in a log a line for
-# each thing that begins.
+# each thing that begins, and each minute.
 package Progress;
 use strict;
 use warnings;
@@ -8,20 +8,21 @@ use Exporter qw(import);
 our @EXPORT = qw(progress clear_progress);
 
 my $width = ($ENV{COLUMNS} || 80) - 1;
-my $last = '';
+my ($last, $told) = ('', 0);
 
 # progress(WHAT, DONE, OF); the last two may be left out
 sub progress
 {
 	my ($what, $done, $of) = @_;
+	my $line = $of ? "$what: $done of $of" : $what;
 	if (-t STDERR)
 	{
-		my $line = $of ? "$what: $done of $of" : $what;
 		print STDERR "\r\e[K", substr $line, 0, $width;
 	}
-	elsif ($what ne $last)
+	elsif ($what ne $last || time - $told >= 60)
 	{
-		print STDERR scalar(localtime), "  $what\n";
+		print STDERR scalar(localtime), "  $line\n";
+		$told = time;
 	}
 	$last = $what;
 }
