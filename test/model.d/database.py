@@ -166,9 +166,8 @@ class Database:
         session.failed = session.is_open
 
     def undo(self, session):
-        """The last call hasn't happened: it ended with one of or_else."""
+        """The last call hasn't happened."""
         session.rows = self.before
-        self.fail(session)
 
     def publish(self, rows, written, author):
         """Makes the rows seen by everybody but those that look at a snapshot."""
@@ -218,6 +217,7 @@ class Database:
     # Rows
 
     def write(self, key, row):
+        self.lock(key[1])
         if self.session.is_open:
             if key in self.session.overtaken:
                 raise Failure("40001")
@@ -399,9 +399,16 @@ class Database:
         return problems
 
     def has_no_other(self, project, name, but=None):
-        others = [self.primary(project)] + [s for s in self.sources(project) if not self.is_primary(s)]
-        if any(other.name == name for other in others if other.uuid != but):
+        names = {other.uuid: other.name for other in [self.made_up(project)] + self.latest(project)}
+        if any(other == name for uuid, other in names.items() if uuid != but):
             raise Failure("23505")
+
+    def latest(self, project):
+        """The sources as they would be after a commit: a name that another session took since the snapshot is in the way, and one
+        that it gave up isn't, though neither can be seen."""
+        latest = {key: row for key, row in self.committed.items() if key not in self.session.changed}
+        latest.update((key, row) for key, row in self.rows.items() if key in self.session.changed)
+        return [row for key, row in latest.items() if key[:2] == ("source", project)]
 
     def update_project_dbt_source(self, project, source, body, version=None):
         self.given(project=project, source=source, body=body)
@@ -482,10 +489,10 @@ class Database:
         self.given(project=project, source=source)
         self.writes()
         self.manages(project)
-        row = self.take(self.find(project, source))
-        self.has_version(row, version)
-        if self.is_primary(row):
+        row = self.find(project, source)
+        if not self.may_be_deleted(row):
             raise Failure("22023")
+        self.has_version(self.take(row), version)
         self.write(("source", project, row.uuid), None)
         return ""
 
@@ -581,7 +588,7 @@ class Database:
     def drop_project(self, project):
         """Its sources go with it."""
         self.writes()
-        self.lock(project)
+        self.extend(project)
         for key in [key for key in self.rows if key[1] == project]:
             self.write(key, None)
 

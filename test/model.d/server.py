@@ -68,7 +68,8 @@ class Server:
         self.connection.autocommit = True
         self.cursor = self.connection.cursor()
         self.keyring = None
-        self.cursor.execute(f"SET dbt_sources.http_body_limit = '{BODY_LIMIT}B'")
+        # neither session ever waits for the other; if one does, it isn't for ever
+        self.cursor.execute(f"SET dbt_sources.http_body_limit = '{BODY_LIMIT}B'; SET lock_timeout = '1min'")
 
     def ask(self, statements, parameters=None):
         """The first value of the last statement's result, or the error; and all that was said beside it."""
