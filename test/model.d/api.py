@@ -107,8 +107,11 @@ class Api:
         if not text or body is NOT_JSON:
             raise bad(("body",))
         if any(cannot_be_stored(leaf) for leaf, _ in rules.leaves(body, ())):
-            raise Refused(400, "ParameterError", [at or ("body",) for leaf, at in rules.leaves(body, ()) if cannot_be_stored(leaf)
-                          or isinstance(leaf, Decimal) and not rules.is_number_in_range(leaf)])
+            problems = [at or ("body",) for leaf, at in rules.leaves(body, ())
+                        if cannot_be_stored(leaf) or isinstance(leaf, Decimal) and not rules.is_number_in_range(leaf)]
+            if rules.levels(body) > rules.MAX_LEVELS + 1:       # one more than the connection in it
+                problems.append(("body",))
+            raise bad(*problems)
 
     def check_type(self, headers):
         type = headers.get("content-type", "").split(";")[0].strip().lower()

@@ -44,6 +44,8 @@ class New:
     def __str__(self):
         return self.value or "(new)"
 
+    __repr__ = __str__
+
 
 @dataclass(frozen=True)
 class Between:
@@ -588,7 +590,6 @@ class Database:
     def drop_project(self, project):
         """Its sources go with it."""
         self.writes()
-        self.extend(project)
         for key in [key for key in self.rows if key[1] == project]:
             self.write(key, None)
 

@@ -33,16 +33,15 @@ class Operation:
     session: int
     function: str
     arguments: tuple = ()
-    role: str = "postgres"
+    role: str = None
     keyring: bool = True
     projects: tuple = ()            # that it's about, for who reads what led to a disagreement
-    written: str = None             # the body of a request, as text
 
     def __str__(self):
         call = ", ".join(a if isinstance(a, str) else to_json(a) if a is None or isinstance(a, (dict, list)) else str(a)
-                         for a in self.arguments)
-        where = "" if self.session == 0 else "second session: "
-        return f"{where}{self.function}({call}) by {self.role}" + ("" if self.keyring else ", without keyring")
+                         for a in self.arguments if a is not api.NOT_JSON)
+        caller = f" by {self.role}" if self.role else ""
+        return ("second session: " if self.session else "") + f"{self.function}({call}){caller}" + ("" if self.keyring else ", without keyring")
 
 
 class Operations:
@@ -53,10 +52,10 @@ class Operations:
     def next(self):
         first = self.database.sessions[0]
         if not first.is_open:
-            if chance(self.random, 0.08):
-                return Operation(0, "begin", (self.random.choice(LEVELS), self.random.choices(["READ WRITE", "READ ONLY"], [9, 1])[0]))
+            if chance(self.random, 0.1):
+                return Operation(0, "begin", (self.random.choice(LEVELS), self.random.choices(["READ WRITE", "READ ONLY"], [5, 1])[0]))
             return self.call(0)
-        if chance(self.random, 0.25):
+        if chance(self.random, 0.3):
             return self.beside()
         if first.failed:
             if first.savepoints and chance(self.random, 0.7):
@@ -90,7 +89,7 @@ class Operations:
     def call(self, session):
         self.session = self.database.sessions[session]
         self.rows = self.session.rows if self.session.is_open else self.database.committed
-        make, role = self.random.choices(*self.MIX)[0]
+        make, role = self.random.choices(*(self.READS if self.session.read_only and chance(self.random, 0.6) else self.MIX))[0]
         if role is None:
             role = self.random.choices(["manager", "owner", "postgres", "viewer", "worker", "nobody", "blind", "keeper"],
                                        [62, 12, 8, 6, 6, 2, 2, 2])[0]
@@ -149,9 +148,9 @@ class Operations:
         choice = self.random.random()
         if choice < 0.015:
             return self.values.junk()
-        if choice < 0.02:
-            return self.values.deep()
         if choice < 0.025:
+            return self.values.deep()
+        if choice < 0.03:
             return self.values.many_problems()
         return connection
 
@@ -320,6 +319,8 @@ class Operations:
         return Operation(0, "add_project", (COMES_AND_GOES, ("viewer", "manager", "worker"), ("manager",)), projects=(COMES_AND_GOES,))
 
     def drop(self):
+        if self.session.overtaken:
+            return None
         return Operation(0, "drop_project", (COMES_AND_GOES,), projects=(COMES_AND_GOES,))
 
     def share(self):
@@ -338,9 +339,11 @@ class Operations:
         like = (NULL, NULL) if chance(self.random, 0.3) or other is row or not other.whole else (other.project, other.uuid)
         return Operation(0, "spoil", (row.project, row.uuid, *like), projects=(row.project, other.project))
 
+    READS = (((get, None), (list, None), (whole, "worker"), (http, None)), (5, 1, 1, 2))
+
     # how often, and by whom if it's always the same
     MIX = tuple(zip(*[
         ((create, None), 12), ((update, None), 34), ((set, None), 10), ((get, None), 9), ((list, None), 6), ((delete, None), 4),
         ((whole, "worker"), 7), ((validate, None), 4), ((copy, None), 4), ((http, None), 34),
-        ((rotate, "keeper"), 0.5), ((keys, "keeper"), 1), ((reencrypt, "keeper"), 1), ((reencrypt_all, "keeper"), 0.4), ((remove, "keeper"), 0.6),
+        ((rotate, "keeper"), 0.8), ((keys, "keeper"), 1.5), ((reencrypt, "keeper"), 1), ((reencrypt_all, "keeper"), 0.4), ((remove, "keeper"), 0.6),
         ((add, None), 1.5), ((drop, None), 0.5), ((share, None), 0.7), ((spoil, None), 0.8)]))

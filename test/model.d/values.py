@@ -10,13 +10,16 @@ import rules
 SECRET = "sesame"
 
 NAMES = ["a", "b", "c", "Sales", "sales", "Größe", "🦊", " padded ", "x" * 255, "Project dbt connection"]
-BAD_NAMES = ["", "   ", "\u3000\u00a0", "x" * 256, "a\tb", "\x7f", "a\u0085", None, Decimal(7), [], {}, True]
+BAD_NAMES = ["", "   ", "\u3000\u00a0", "x" * 256, "ü" * 256, "a\tb", "\x7f", "a\u0085", None, Decimal(7), [], {}, True]
 
 HOSTS = ["", "github.com", "GitHub.com", "gitlab.com.", "bitbucket.org", "own.example", "Own.Example", "own.example.", "own.example:8443",
          "own.example.:8443", "OWN.example:8443", "https://own.example", "HTTPS://own.example/path", "https://own.example/", "own.example/path",
          "x@own.example", "own.example@evil.example", "öwn.example", "ÖWN.example", "own%2eexample", "own.example\\x", "evil.example", "own.example.."]
 BAD_HOSTS = [" own.example", "own.example ", "own .example", "own.example\n", "\ufeffown.example", "own\u200b.example", "own\u00a0.example"]
 OWN = "https://metadata.cloud.getdbt.com"
+# the same as what is left out
+OWN_HOSTS = {type: ["", host, host.upper(), host + "."] for type, host in (
+    ("github", "github.com"), ("gitlab", "gitlab.com"), ("bitbucket", "bitbucket.org"))}
 ENDPOINTS = ["", OWN + "/graphql", OWN, OWN.upper() + "/x", OWN + "./", "http://metadata.cloud.getdbt.com/graphql", OWN + ":8443/graphql",
              "https://own.example/a", "https://own.example/b", "https://Own.example./c?d=e", "https://own.example?d=e", "https://own.example:1/a",
              "https://x@own.example/a", "https://own.example/\\a", "https://own.example/%20", "own.example", OWN + "@evil.example/"]
@@ -66,7 +69,7 @@ class Values:
         return f"{SECRET}-{self.made}{self.random.choice(['', '', '', 'é🦊', ' x', chr(92) + chr(34), chr(36) * 2 + chr(39)])}"
 
     def project_name(self):
-        return self.random.choice(BAD_NAMES if chance(self.random, 0.1) else NAMES)
+        return self.random.choice(BAD_NAMES if chance(self.random, 0.12) else NAMES)
 
     def number(self, bad=0.1):
         return Decimal(self.random.choice(BAD_NUMBERS if chance(self.random, bad) else NUMBERS))
@@ -102,7 +105,9 @@ class Values:
             variables.append({**self.variable(), "key": variables[0]["key"]})
         return variables
 
-    def field(self, name):
+    def field(self, name, type):
+        if name == "host_domain" and type in OWN_HOSTS and chance(self.random, 0.4):
+            return self.random.choice(OWN_HOSTS[type])
         if name in rules.SECRETS:
             return self.random.choice([self.secret(), self.secret(), self.secret(), ""])
         if name == "environment":
@@ -119,7 +124,7 @@ class Values:
         connection = {"type": type}
         for name in rules.FIELDS[type][1:]:
             if name in rules.REQUIRED[type] or chance(self.random, 0.45):
-                connection[name] = self.field(name)
+                connection[name] = self.field(name, type)
         for _ in range(self.random.choice([0, 0, 0, 1, 2])):
             name = self.random.choice(UNKNOWN)
             if name not in rules.FIELDS[type]:
@@ -158,18 +163,18 @@ class Values:
             destinations = [f for f in fields if f in rules.DESTINATIONS_OF_ENVIRONMENT]
             if destinations:
                 name = self.random.choice(destinations)
-            connection[name] = self.field(name) if name in fields else self.anything()
+            connection[name] = self.field(name, type) if name in fields else self.anything()
         elif what < 18 and "environment" in fields:
             self.change_environment(connection)
         elif what < 19:
-            connection[name] = self.field(name)
+            connection[name] = self.field(name, type)
 
     def change_environment(self, connection):
         variables = connection.get("environment")
         if not isinstance(variables, list):
             connection["environment"] = self.environment()
             return
-        what = self.random.randrange(12)
+        what = self.random.randrange(13)
         if what == 0:
             variables.insert(self.random.randrange(len(variables) + 1), self.variable())
         elif what == 1:
@@ -194,8 +199,11 @@ class Values:
                 variables[at][self.random.choice(["key", "value", "note"])] = self.anything(2, bad=0)
             elif what == 10:
                 variables[at][self.random.choice(EXTRAS)] = self.random.choice([None, "", self.secret()])
-            else:
+            elif what == 11:
                 self.random.shuffle(variables)
+            else:
+                # two of one name
+                variables[:] = [{"key": key, "value": self.secret() if chance(self.random, 0.5) else ""} for key in [KEYS[0]] * 2]
 
     def deep(self):
         value = []
