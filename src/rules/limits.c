@@ -95,6 +95,21 @@ IsFlat(Variant variant, const JsonbValue *key)
 }
 
 /*
+ * Whether a place that is walked is in the environment, where no number is right
+ * and the variables' own rules say so.  A variable has a key and a value; what else
+ * is in it isn't known.
+ */
+static bool
+IsInEnvironment(Variant variant, const Path *steps, int depth)
+{
+	if (FieldByName(variant, steps[1].name, steps[1].len) == NULL)
+		return false;
+	return depth < 3 || steps[3].name == NULL ||
+		(steps[3].len == 3 && memcmp(steps[3].name, "key", 3) == 0) ||
+		(steps[3].len == 5 && memcmp(steps[3].name, "value", 5) == 0);
+}
+
+/*
  * The depth of a connection, and its numbers, in what its variant doesn't know.
  *
  * steps has the way from its path to where the walk is; an element's index is
@@ -142,7 +157,7 @@ ValidateLimits(JsonbContainer *connection, Variant variant, const char *path, Pr
 				step->index++;
 				pg_fallthrough;
 			default:			/* WJB_VALUE */
-				if (value.type == jbvNumeric && !NumberFits(value.val.numeric))
+				if (value.type == jbvNumeric && !NumberFits(value.val.numeric) && !IsInEnvironment(variant, steps, depth))
 					AddProblemAt(problems, step, NUMBER_OUT_OF_RANGE);
 		}
 	}

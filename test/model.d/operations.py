@@ -97,6 +97,7 @@ class Operations:
         while operation is None:
             operation = self.update()
         operation.session = session
+        operation.role = "postgres"
         if operation.function not in THEIRS:
             operation.role = self.anybody() if chance(self.random, 0.05) else role
             operation.keyring = not chance(self.random, 0.012) or not operation.projects

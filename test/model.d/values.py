@@ -71,24 +71,24 @@ class Values:
     def project_name(self):
         return self.random.choice(BAD_NAMES if chance(self.random, 0.12) else NAMES)
 
-    def number(self, bad=0.1):
-        return Decimal(self.random.choice(BAD_NUMBERS if chance(self.random, bad) else NUMBERS))
+    def number(self):
+        return Decimal(self.random.choice(BAD_NUMBERS if chance(self.random, 0.1) else NUMBERS))
 
-    def anything(self, depth=0, bad=0.1):
+    def anything(self, depth=0):
         kind = self.random.randrange(9 if depth < 3 else 6)
         if kind == 0:
             return None
         if kind == 1:
             return ""
         if kind == 2:
-            return self.number(bad)
+            return self.number()
         if kind == 3:
             return chance(self.random, 0.5)
         if kind <= 5:
             return self.secret()
         if kind == 6:
-            return [self.anything(depth + 1, bad) for _ in range(self.random.randrange(4))]
-        return {self.random.choice(UNKNOWN): self.anything(depth + 1, bad) for _ in range(self.random.randrange(4))}
+            return [self.anything(depth + 1) for _ in range(self.random.randrange(4))]
+        return {self.random.choice(UNKNOWN): self.anything(depth + 1) for _ in range(self.random.randrange(4))}
 
     def variable(self):
         key = self.random.choice(KEYS)
@@ -156,7 +156,7 @@ class Values:
         elif what < 8:
             connection[name] = None
         elif what < 9:
-            connection[name] = self.anything(bad=0 if name in fields else 0.1)
+            connection[name] = self.anything()
         elif what < 10 and (name in rules.SECRETS or name in rules.HOSTS or name == "username"):
             connection[name] = self.random.choice(BAD_HOSTS if name in rules.HOSTS else PASTED)
         elif what < 14:
@@ -178,7 +178,7 @@ class Values:
         if what == 0:
             variables.insert(self.random.randrange(len(variables) + 1), self.variable())
         elif what == 1:
-            variables.append(self.anything(bad=0))
+            variables.append(self.anything())
         elif what == 2:
             connection["environment"] = []
         elif not variables:
@@ -196,7 +196,7 @@ class Values:
             elif what == 8:
                 variables[at].pop("value", None)
             elif what == 9:
-                variables[at][self.random.choice(["key", "value", "note"])] = self.anything(2, bad=0)
+                variables[at][self.random.choice(["key", "value", "note"])] = self.anything(2)
             elif what == 10:
                 variables[at][self.random.choice(EXTRAS)] = self.random.choice([None, "", self.secret()])
             elif what == 11:
