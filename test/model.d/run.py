@@ -12,7 +12,8 @@ import psycopg2
 import wrong
 from api import ERRORS, Api, Response
 from compare import agree, same, shown
-from database import Database, Failure
+from database import Failure
+from functions import Functions
 from operations import PROJECTS, Operations
 from server import BODY_LIMIT, TRANSACTIONS, Server
 from values import SECRET, from_json
@@ -40,7 +41,7 @@ class Run:
         servers[0].as_superuser("DELETE FROM projects")
         for project in PROJECTS:
             servers[0].as_superuser("INSERT INTO projects VALUES (%s, %s, %s)", (project.uuid, list(project.viewers), list(project.managers)))
-        self.database = Database(PROJECTS, servers[0].as_superuser("SELECT rotate_encryption_key()"), BODY_LIMIT)
+        self.database = Functions(PROJECTS, servers[0].as_superuser("SELECT rotate_encryption_key()"), BODY_LIMIT)
         self.api = Api(self.database)
         self.operations = Operations(random.Random(seed), self.database)
         self.past = []

@@ -8,6 +8,7 @@ from dataclasses import replace
 import api
 import rules
 from database import Database, Failure
+from functions import Functions
 
 
 class Rule:
@@ -25,7 +26,7 @@ class Rule:
 
 
 normal_host, begin, publish = rules.normal_host, Database.begin, Database.publish
-rollback_to, rotate = Database.rollback_to, Database.rotate_encryption_key
+rollback_to, rotate = Database.rollback_to, Functions.rotate_encryption_key
 
 
 def sees_with_403(self, project):
@@ -75,25 +76,25 @@ RULES = [Rule(*rule) for rule in (
     ("a connection may be nested deeper", rules, "MAX_LEVELS", 2000),
     ("an environment_id isn't required", rules, "REQUIRED", {**rules.REQUIRED, "dbt_cloud_ide": ["api_key"]}),
     ("a name may be as long as it likes", rules, "MAX_NAME", 1000),
-    ("names may be there twice", Database, "has_no_other", lambda self, project, name, but=None: None),
-    ("the primary source can be deleted", Database, "may_be_deleted", lambda self, row: True),
-    ("an update changes the connection of the primary source", Database, "is_changed_elsewhere", lambda self, row: False),
-    ("the primary source has credential errors", Database, "has_credential_error", lambda self, source: not self.readable(source)),
-    ("a precedence is the number of sources", Database, "next_precedence", lambda self, project: len(self.sources(project)) + 1),
-    ("a rename is no new version", Database, "next_version", lambda self, row, name, connection: row.version + (connection is not None)),
-    ("who may view may manage", Database, "may_manage", lambda self, project: True),
-    ("who has UPDATE manages, whatever the policies say", Database, "may_manage", lambda self, project: self.role.update),
-    ("what isn't seen is forbidden", Database, "sees", sees_with_403),
-    ("the environment is shown to who may view", Database, "is_shown_environment", lambda self, project: True),
-    ("the environment is shown in a read-only transaction", Database, "is_shown_environment", lambda self, project: self.may_manage(project)),
-    ("a read-only transaction writes", Database, "writes", lambda self: None),
-    ("everybody may execute everything", Database, "executes", lambda self, function: None),
+    ("names may be there twice", Functions, "has_no_other", lambda self, project, name, but=None: None),
+    ("the primary source can be deleted", Functions, "may_be_deleted", lambda self, row: True),
+    ("an update changes the connection of the primary source", Functions, "is_changed_elsewhere", lambda self, row: False),
+    ("the primary source has credential errors", Functions, "has_credential_error", lambda self, source: not self.readable(source)),
+    ("a precedence is the number of sources", Functions, "next_precedence", lambda self, project: len(self.sources(project)) + 1),
+    ("a rename is no new version", Functions, "next_version", lambda self, row, name, connection: row.version + (connection is not None)),
+    ("who may view may manage", Functions, "may_manage", lambda self, project: True),
+    ("who has UPDATE manages, whatever the policies say", Functions, "may_manage", lambda self, project: self.role.update),
+    ("what isn't seen is forbidden", Functions, "sees", sees_with_403),
+    ("the environment is shown to who may view", Functions, "is_shown_environment", lambda self, project: True),
+    ("the environment is shown in a read-only transaction", Functions, "is_shown_environment", lambda self, project: self.may_manage(project)),
+    ("a read-only transaction writes", Functions, "writes", lambda self: None),
+    ("everybody may execute everything", Functions, "executes", lambda self, function: None),
     ("a rollback to a savepoint keeps what came after it", Database, "rollback_to", rolled_back_kept),
     ("a rollback commits", Database, "rollback", lambda self, session: (publish(self, session.rows or {}, session.changed, session), session.__init__(session.name))),
     ("an error doesn't end a transaction", Database, "fail", lambda self, session: None),
     ("a snapshot sees what others commit", Database, "begin", lambda self, session, level, access: begin(self, session, "READ COMMITTED", access)),
-    ("rotation encrypts anew", Database, "rotate_encryption_key", rotated_and_encrypted),
-    ("a key can be removed that is needed", Database, "is_needed", lambda self, key: False),
+    ("rotation encrypts anew", Functions, "rotate_encryption_key", rotated_and_encrypted),
+    ("a key can be removed that is needed", Functions, "is_needed", lambda self, key: False),
     ("If-Match isn't asked", api, "if_match", lambda headers: None),
     ("any UUID will do", api, "UUID_V4", re.compile("[0-9A-Fa-f-]{36}")),
     ("jsonb holds everything", api, "cannot_be_stored", lambda leaf: False),
