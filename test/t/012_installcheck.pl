@@ -114,6 +114,7 @@ __DATA__
 01000 left out ... environment variables that change how dbt runs: LD_PRELOAD, PATH, ...
 09000 change of dbt source ... ... was suppressed
 09000 change of dbt source ... was suppressed
+2200H no precedence is left in the project
 22023 anew must not be null
 22023 batch must be at least ...
 22023 batch must not be null
@@ -148,14 +149,15 @@ __DATA__
 42883 the function that was called has been dropped
 42P01 table with OID ... does not exist
 42P16 dbt sources cannot be enabled for ...
-54000 no precedence is left in the project
 55000 column ... of a dbt source is null
+55000 constraint free on table dbt.project_dbt_sources is not safe to run
 55000 dbt sources are already enabled for table app.projects, by its column ...
 55000 dbt sources are not enabled in this database
 55000 it is not clear which table has the projects
 55000 no usable keyring
 55000 table dbt.project_dbt_sources is not as enable_dbt_sources() makes it
-55000 trigger ... of table dbt.project_dbt_sources is not safe to run
+55000 trigger audit on table dbt.part0 is not safe to run
+55000 trigger audit on table dbt.project_dbt_sources is not safe to run
 55006 cannot remove the active encryption key
 P0002 dbt source not found
 P0002 project not found
