@@ -153,7 +153,8 @@ CallPrimitive(Primitive which, const Datum *args)
 		ErrorData  *error;
 		int			category = ERRCODE_TO_CATEGORY(geterrcode());
 
-		if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_EXTERNAL_ROUTINE_EXCEPTION)
+		if (category != ERRCODE_DATA_EXCEPTION && category != ERRCODE_INTERNAL_ERROR &&
+			category != ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();

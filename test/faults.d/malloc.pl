@@ -1,4 +1,7 @@
-# One request for memory isn't granted, one after another.
+# One request for memory isn't granted, one after another: of a session that has
+# done the same before.  (In one that hasn't, PostgreSQL 16 with assertions fails one
+# of its own, in pgstat_release_entry_ref().)  But the keyring has changed since,
+# and the table, so that all that is ours begins anew.
 use strict;
 use warnings;
 
@@ -20,10 +23,15 @@ my %statements = (
 sub run
 {
 	my ($name, $nth) = @_;
-	sql('SELECT rotate_encryption_key()') if $name eq 're-encryption';
 	my $dbh = session();
+	my @statement = $name eq 'update' ? () : @{ $statements{$name} };
+	try_sql($dbh, @statement) if @statement;
+	update($dbh) if !@statement;
+	$dbh->ping;
+	sql('SELECT rotate_encryption_key()');
+	$dbh->do('ALTER TABLE project_dbt_sources ALTER updated_at SET NOT NULL');
 	arm(call => 'malloc', nth => $nth, error => ENOMEM, pid => $dbh->{pg_pid});
-	my ($state, $said) = $name eq 'update' ? update($dbh) : try_sql($dbh, @{ $statements{$name} });
+	my ($state, $said) = @statement ? try_sql($dbh, @statement) : update($dbh);
 	my ($hits, $calls) = disarm();
 	my $alive = $dbh->ping;
 	$dbh->disconnect;
@@ -35,7 +43,7 @@ for my $name (sort(keys %statements), 'update')
 {
 	my (@wrong, %seen);
 	my $calls = (run($name, -1))[3];
-	my %nth = map { (1 + int rand $calls) => 1 } 1 .. $rounds;
+	my %nth = map { ($calls > $rounds ? 1 + int rand $calls : $_) => 1 } 1 .. ($calls > $rounds ? $rounds : $calls);
 	for my $nth (sort { $a <=> $b } keys %nth)
 	{
 		my ($state, $said, $alive) = run($name, $nth);

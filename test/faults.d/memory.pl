@@ -8,12 +8,12 @@ use Faults;
 use Test::More;
 
 my $rounds = $ENV{FAULTS_ROUNDS};
-my $large = ', "padding": "' . 'x' x 8_000_000 . '"';
+my $large = ', "padding": "' . 'x' x 2_000_000 . '"';
 my %statements = (
 	reading => [ 'SELECT length(project_dbt_connection(?, project_dbt_source_uuid)::text) FROM project_dbt_sources WHERE dbt_connection IS NOT NULL ORDER BY length(dbt_connection) DESC LIMIT 1', $project ],
 	listing => [ 'SELECT list_project_dbt_sources(?)', $project ],
 	rotation => ['SELECT rotate_encryption_key()'],
-	'HTTP' => [ q{SELECT status FROM http_request('POST', '/api/v1/projects/' || ?::text || '/dbt-sources', ?)}, $project, '{"name": ' . '[' x 4_000_000 ],
+	'HTTP' => [ q{SELECT status FROM http_request('POST', '/api/v1/projects/' || ?::text || '/dbt-sources', ?)}, $project, '{"name": ' . '[' x 1_000_000 ],
 	're-encryption' => ['SELECT reencrypt_dbt_connections(5)']);
 
 sub limit
@@ -35,8 +35,8 @@ for my $name (sort(keys %statements), 'update')
 		$dbh->do('SELECT rotate_encryption_key()') if $name eq 're-encryption';
 		open my $fh, '<', "/proc/$pid/statm" or die $!;
 		my $size = (split ' ', <$fh>)[0] * 4096;
-		# half of them next to nothing, and half as much as a large body needs
-		my $more = int rand($round % 2 ? 4e6 : 1e8);
+		# half of them next to nothing, the others about what a large body needs
+		my $more = int rand($round % 2 ? 2e6 : 3e7);
 		limit($pid, $size + $more);
 		my ($state, $said) = $name eq 'update' ? update($dbh, $large) : try_sql($dbh, @{ $statements{$name} });
 		limit($pid, 'unlimited');
