@@ -204,18 +204,23 @@ def hash_of(paths):
     return digest.hexdigest()[:16]
 
 
-def all_tests(suites):
-    return sorted(f"{suite}/{path.stem}" for suite in suites for path in (ROOT / "test" / suite).glob(f"*.{SUITES[suite][2]}"))
+def tests_of(names):
+    """Of folders, and by name."""
+    tests = {f"{suite}/{path.stem}" for suite, (_, _, end) in SUITES.items() for path in (ROOT / "test" / suite).glob(f"*.{end}")}
+    for name in names:
+        if name not in SUITES and name not in tests:
+            sys.exit(f"there is no test of the name {name}")
+    return sorted(test for test in tests if test in names or test.split("/")[0] in names)
 
 
 class State:
     """What each test reaches and what killed which change, for as long as neither
     src/ nor the test is changed."""
 
-    def __init__(self, folder, suites):
+    def __init__(self, folder, tests):
         self.folder = Path(folder)
         self.src = hash_of([*ROOT.glob("src/**/*"), *ROOT.glob("sql/*"), *ROOT.glob("test/modules/**/*")])
-        self.tests = {test: hash_of(test_files(test)) for test in all_tests(suites)}
+        self.tests = {test: hash_of(test_files(test)) for test in tests}
 
     def path(self, kind, name, test):
         return self.folder / (hashlib.sha256(f"{kind} {name} {self.src} {self.tests[test]}".encode()).hexdigest() + ".json")
@@ -367,7 +372,7 @@ def main():
     parser.add_argument("--seed", required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--build", required=True)
-    parser.add_argument("--suites", default=" ".join(SUITES))
+    parser.add_argument("--tests", default=" ".join(SUITES))
     parser.add_argument("--worker", action="append")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
@@ -387,7 +392,7 @@ def main():
         in_order = order(changes, options.seed)
 
     progress = Progress()
-    state = State(options.state, options.suites.split())
+    state = State(options.state, tests_of(options.tests.split()))
     workers = [Worker(folder, options.bin) for folder in options.worker]
     build = Build(options.build, options.bin)
     results = {}

@@ -244,7 +244,8 @@ UPDATE project_dbt_sources SET dbt_connection = seal(split_part(dbt_connection, 
 SELECT get_project_dbt_source(:p, :'a') #> '{dbtConnection,environment}' AS shown;
 -- a header of another's counts for the key that it names
 SELECT connections FROM encryption_keys() WHERE active;
-UPDATE project_dbt_sources SET dbt_connection = seal(base64url(convert_to(replace(header(dbt_connection)::jsonb::text, ' ', ''), 'UTF8')), '{"type": "dbt"}') WHERE project_dbt_source_uuid = :'a';
+UPDATE project_dbt_sources SET dbt_connection = seal(base64url(convert_to(format('{"sub": "%s", "kid": "%s", "enc": "A256CBC-HS512", "alg": "dir"}',
+	header(dbt_connection)::jsonb ->> 'sub', header(dbt_connection)::jsonb ->> 'kid'), 'UTF8')), '{"type": "dbt"}') WHERE project_dbt_source_uuid = :'a';
 SELECT header(dbt_connection) ~ '^\{"alg":"dir","enc":"A256CBC-HS512","kid"' AS ours FROM project_dbt_sources WHERE project_dbt_source_uuid = :'a';
 SELECT connections FROM encryption_keys() WHERE active;
 SELECT project_dbt_connection(:p, :'a');
