@@ -55,20 +55,20 @@ class Operations:
             if chance(self.random, 0.1):
                 return Operation(0, "begin", (self.random.choice(LEVELS), self.random.choices(["READ WRITE", "READ ONLY"], [5, 1])[0]))
             return self.call(0)
-        if chance(self.random, 0.3):
+        if chance(self.random, 0.25):
             return self.beside()
         if first.failed:
             if first.savepoints and chance(self.random, 0.7):
                 return self.to_savepoint("rollback_to", first)
             return Operation(0, self.random.choice(["rollback", "rollback", "commit"])) if chance(self.random, 0.7) else self.call(0)
         choice = self.random.random()
-        if choice < 0.3:
+        if choice < 0.2:
             return Operation(0, "savepoint", (self.random.choice("abc"),))
-        if choice < 0.34 and first.savepoints:
+        if choice < 0.24 and first.savepoints:
             return self.to_savepoint("rollback_to", first)
-        if choice < 0.36 and first.savepoints:
+        if choice < 0.26 and first.savepoints:
             return self.to_savepoint("release", first)
-        if choice < 0.42:
+        if choice < 0.33:
             return Operation(0, self.random.choice(["commit", "commit", "rollback"]))
         return self.call(0)
 
@@ -92,7 +92,7 @@ class Operations:
         make, role = self.random.choices(*(self.READS if self.session.read_only and chance(self.random, 0.6) else self.MIX))[0]
         if role is None:
             role = self.random.choices(["manager", "owner", "postgres", "viewer", "worker", "nobody", "blind", "keeper"],
-                                       [62, 12, 8, 6, 6, 2, 2, 2])[0]
+                                       [72, 12, 6, 3, 3, 1, 1, 1])[0]
         operation = make(self)
         while operation is None:
             operation = self.update()
@@ -112,9 +112,9 @@ class Operations:
     def project(self):
         if chance(self.random, 0.02):
             return NOWHERE
-        if chance(self.random, 0.08):
+        if chance(self.random, 0.1 if ("project", COMES_AND_GOES) in self.rows else 0.01):
             return COMES_AND_GOES
-        return self.random.choices(PROJECTS, [6, 4, 1, 1, 3, 2])[0].uuid
+        return self.random.choices(PROJECTS, [7, 4, 1, 1, 4, 3])[0].uuid
 
     def sources(self, project):
         return [row for key, row in self.rows.items() if key[:2] == ("source", project) and row.uuid != project]
@@ -149,9 +149,9 @@ class Operations:
         choice = self.random.random()
         if choice < 0.015:
             return self.values.junk()
-        if choice < 0.025:
+        if choice < 0.035:
             return self.values.deep()
-        if choice < 0.03:
+        if choice < 0.04:
             return self.values.many_problems()
         return connection
 
@@ -213,6 +213,9 @@ class Operations:
     def copy(self):
         project, target = self.project(), self.project()
         if project == target and chance(self.random, 0.8) or len(self.sources(project)) + len(self.sources(target)) > 9:
+            return None
+        names = {row.name for row in self.sources(target)}
+        if any(row.name in names for row in self.sources(project)) and chance(self.random, 0.7):
             return None
         return Operation(0, "copy_project_dbt_sources", (project, target), projects=(project, target))
 
@@ -337,7 +340,7 @@ class Operations:
         if not stored or self.session.overtaken:
             return None
         row, other = self.random.choice(stored), self.random.choice(stored)
-        like = (NULL, NULL) if chance(self.random, 0.3) or other is row or not other.whole else (other.project, other.uuid)
+        like = (NULL, NULL) if chance(self.random, 0.15) or other is row or not other.whole else (other.project, other.uuid)
         return Operation(0, "spoil", (row.project, row.uuid, *like), projects=(row.project, other.project))
 
     READS = (((get, None), (list, None), (whole, "worker"), (http, None)), (5, 1, 1, 2))
@@ -345,6 +348,6 @@ class Operations:
     # how often, and by whom if it's always the same
     MIX = tuple(zip(*[
         ((create, None), 12), ((update, None), 34), ((set, None), 10), ((get, None), 9), ((list, None), 6), ((delete, None), 4),
-        ((whole, "worker"), 7), ((validate, None), 4), ((copy, None), 4), ((http, None), 34),
-        ((rotate, "keeper"), 0.8), ((keys, "keeper"), 1.5), ((reencrypt, "keeper"), 1), ((reencrypt_all, "keeper"), 0.4), ((remove, "keeper"), 0.6),
-        ((add, None), 1.5), ((drop, None), 0.5), ((share, None), 0.7), ((spoil, None), 0.8)]))
+        ((whole, "worker"), 7), ((validate, None), 4), ((copy, None), 7), ((http, None), 34),
+        ((rotate, "keeper"), 0.8), ((keys, "keeper"), 1.5), ((reencrypt, "keeper"), 1), ((reencrypt_all, "keeper"), 0.8), ((remove, "keeper"), 1),
+        ((add, None), 1.5), ((drop, None), 0.4), ((share, None), 0.6), ((spoil, None), 0.8)]))
