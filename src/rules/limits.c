@@ -104,7 +104,7 @@ IsInEnvironment(Variant variant, const Path *steps, int depth)
 {
 	if (FieldByName(variant, steps[1].name, steps[1].len) == NULL)
 		return false;
-	return depth < 3 || steps[3].name == NULL ||
+	return depth < 3 || steps[2].name != NULL || steps[3].name == NULL ||
 		(steps[3].len == 3 && memcmp(steps[3].name, "key", 3) == 0) ||
 		(steps[3].len == 5 && memcmp(steps[3].name, "value", 5) == 0);
 }

@@ -118,6 +118,7 @@ SELECT path FROM validate_dbt_connection('{"type": "none", "plain_1-a": 1e999, "
 -- in a field of the table no number is right, and nothing else is said of it
 SELECT * FROM validate_dbt_connection('{"type": "none", "target": 1e999, "selector": [{"x": 1e999}], "hideRefreshButton": 1e999, "x": 7,
 	"environment": [1e999, {"key": 1e999, "value": [1e999], "note": [1e999]}, [1e999], {"key": "A", "value": ""}, 1e999]}');
+SELECT * FROM validate_dbt_connection('{"type": "none", "x": 7, "environment": {"x": {"note": 1e999}}}');
 SELECT path FROM validate_dbt_connection(jsonb_build_object('type', 'none', repeat('long', 20), 1e999, repeat('ü', 40), 1e999));
 SELECT path, message = 'must not be nested deeper than 1000 levels' AS too_deep
 FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('[7, ', 70) || '1e999, ' || repeat('[', 1000) || repeat(']', 1070) || '}')::jsonb);
