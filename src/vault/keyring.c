@@ -289,6 +289,26 @@ ParseKeyring(const char *text, Size len, MemoryContext cxt, KeyringProblem *why)
 }
 
 /*
+ * The same of a text that nobody needs afterwards.
+ */
+static Keyring *
+ParseOnce(char *text, Size len, MemoryContext cxt, KeyringProblem *why)
+{
+	Keyring    *volatile keyring = NULL;
+
+	PG_TRY();
+	{
+		keyring = ParseKeyring(text, len, cxt, why);
+	}
+	PG_FINALLY();
+	{
+		explicit_bzero(text, len);
+	}
+	PG_END_TRY();
+	return keyring;
+}
+
+/*
  * Wipe and free the keys.
  */
 void
@@ -364,15 +384,7 @@ GetKeyring(int elevel)
 	{
 		cached_path = MemoryContextStrdup(TopMemoryContext, keyring_file);
 		cached_stat = st;
-		PG_TRY();
-		{
-			cached = ParseKeyring(file, len, TopMemoryContext, &why);
-		}
-		PG_FINALLY();
-		{
-			explicit_bzero(file, len);
-		}
-		PG_END_TRY();
+		cached = ParseOnce(file, len, TopMemoryContext, &why);
 	}
 	if (cached == NULL)
 	{
