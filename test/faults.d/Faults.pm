@@ -10,7 +10,7 @@ use Exporter 'import';
 use POSIX ();
 use Test::More;
 
-our @EXPORT = qw(arm disarm session sql try_sql update rotate_out set_up broken keyring_keys $project $keys $keyring $work);
+our @EXPORT = qw(arm disarm session sql try_sql update rotate_out set_up broken shows keyring_keys $project $keys $keyring $work);
 
 our $work = $ENV{FAULTS_WORK};
 our $keys = "$work/keys";
@@ -110,6 +110,8 @@ sub set_up
 	%expected = map { @$_ } @{ $dbh->selectall_arrayref(q{SELECT project_dbt_source_uuid, project_dbt_connection(project_uuid, project_dbt_source_uuid) ->> 'branch'
 		FROM project_dbt_sources WHERE dbt_connection IS NOT NULL}) };
 	die 'no sources' if !%expected;
+	# small again, whatever the fault before has made of them
+	update($dbh) for 1 .. keys %expected;
 	$dbh->disconnect;
 	return;
 }
@@ -123,6 +125,16 @@ sub rotate_out
 	$dbh->do('CALL reencrypt_all_dbt_connections()');
 	$dbh->disconnect;
 	return $old;
+}
+
+# On a terminal, how far it is.
+sub shows
+{
+	my ($text) = @_;
+	return if !-t STDOUT;
+	local $| = 1;
+	print "\r\033[K", substr($text, 0, 79);
+	return;
 }
 
 sub log_since

@@ -51,6 +51,7 @@ for my $operation (@operations)
 				last if !$hits;
 				$faults++;
 				my $case = "$nth. $call, $word";
+				shows("$name: $case");
 				my ($broken, $log) = broken($said);
 				# what is left behind goes with the next rotation
 				$broken = '' if $call eq 'unlink' && $broken =~ /^the keyring's folder has: keyring keyring.jwks keyring.jwks.tmp$/;
@@ -73,6 +74,7 @@ for my $operation (@operations)
 				}
 			}
 		}
+		shows('');
 		is(join("\n", @broken), '', "$name: $faults times $call fails") if $faults;
 	}
 }

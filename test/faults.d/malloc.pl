@@ -46,6 +46,7 @@ for my $name (sort(keys %statements), 'update')
 	my %nth = map { ($calls > $rounds ? 1 + int rand $calls : $_) => 1 } 1 .. ($calls > $rounds ? $rounds : $calls);
 	for my $nth (sort { $a <=> $b } keys %nth)
 	{
+		shows("$name: $nth. of $calls");
 		my ($state, $said, $alive) = run($name, $nth);
 		$seen{ $state || 'done' }++;
 		# OpenSSL doesn't say what it lacks
@@ -54,6 +55,7 @@ for my $name (sort(keys %statements), 'update')
 		my ($broken) = broken($said);
 		push @wrong, "$nth. of $calls: $broken" if $broken;
 	}
+	shows('');
 	is(join("\n", @wrong), '', "$name: " . join ', ', map { "$seen{$_} times $_" } sort keys %seen);
 }
 done_testing();
