@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -166,14 +167,25 @@ class Worker(Build):
             print(output, *(path.read_text(errors="replace")[-4000:] for path in self.src.glob("tmp_check/log/regress_log_*")))
         return {"passed": passed, "seconds": seconds, "counts": read_counts(self.src)}
 
+    def install(self):
+        library = Path(self.run(f"{self.bin}/pg_config", "--pkglibdir")[1].strip()) / "dbt_sources.so"
+        library.unlink()
+        shutil.copy(self.src / "dbt_sources.so", library)
+
+    def passes_by_itself(self, test):
+        try:
+            self.install()
+            self.start()
+            return self.passes(test)[0]
+        finally:
+            self.stop()
+
     def survives(self, change, tests):
         """The test that fails, and in what way; or None."""
         try:
             self.apply(change)
             self.must(self.make("all"))
-            library = self.installed()
-            library.unlink()
-            shutil.copy(self.src / "dbt_sources.so", library)
+            self.install()
             self.start()
             for test, seconds in tests:
                 try:
@@ -186,9 +198,6 @@ class Worker(Build):
         finally:
             self.stop()
             self.undo(change)
-
-    def installed(self):
-        return Path(self.run(f"{self.bin}/pg_config", "--pkglibdir")[1].strip()) / "dbt_sources.so"
 
 
 def test_files(test):
@@ -397,13 +406,13 @@ def main():
     build = Build(options.build, options.bin)
     results = {}
     last = {}
+    sound = set()
     drawn = queue.SimpleQueue()
     skipped = defaultdict(list)
     try:
         reach = find_reach(workers, state, count, progress)
         in_parallel(workers, queue_of([build, *workers]), lambda _, of: of.prepare(FLAGS))
-        drawing = threading.Thread(target=draw, args=(build, in_order, count, drawn, skipped, progress))
-        drawing.start()
+        drawing = ThreadPoolExecutor(1).submit(draw, build, in_order, count, drawn, skipped, progress)
 
         def work(worker, change):
             progress.show(f"{len(results)}/{count} mutants, "
@@ -417,6 +426,11 @@ def main():
                 result = worker.survives(change, tests)
                 if result:
                     killer = result.split()[2].strip(",")
+                    # one that wasn't run without a change yet
+                    if reach[killer] is None and killer not in sound:
+                        if not worker.passes_by_itself(killer):
+                            sys.exit(f"{killer} fails by itself")
+                        sound.add(killer)
                     state.put("killed", change.name, killer, result)
                     if killer.startswith("t/"):
                         last[change.kind] = killer
@@ -430,7 +444,7 @@ def main():
                                         f"# again: test/mutants {change.name}"]))
 
         in_parallel(workers, drawn, work)
-        drawing.join()
+        drawing.result()
     finally:
         for worker in workers:
             worker.stop()
