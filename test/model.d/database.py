@@ -142,7 +142,7 @@ class Database:
         self.before = session.rows
         self.forget()
         self.session, self.role, self.keyring = session, ROLES[role], keyring
-        self.rows = dict(session.rows if session.is_open else self.committed)
+        self.rows = dict(self.seen_by(session))
         self.written = set()
         try:
             answer = function(*arguments)
@@ -154,6 +154,9 @@ class Database:
         else:
             self.publish(self.rows, self.written, session)
         return answer
+
+    def seen_by(self, session):
+        return session.rows if session.is_open else self.committed
 
     def fail(self, session):
         session.failed = session.is_open

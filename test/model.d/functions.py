@@ -277,13 +277,17 @@ class Functions(Database):
         self.write(("source", project, row.uuid), None)
         return ""
 
+    def copies_from(self, project):
+        """Who may only view it could hand its secrets to the other's worker."""
+        self.manages(project)
+
     def may_be_deleted(self, row):
         return not self.is_primary(row)
 
     def copy_project_dbt_sources(self, source_project, target_project):
         self.given(source_project=source_project, target_project=target_project)
         self.writes()
-        self.manages(source_project)
+        self.copies_from(source_project)
         self.manages(target_project)
         if source_project == target_project:
             raise Failure("22023")

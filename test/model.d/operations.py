@@ -25,6 +25,7 @@ NOWHERE = "99999999-9999-4999-8999-999999999999"
 
 THEIRS = ("add_project", "drop_project", "share_project", "spoil")     # what applications and their owners do themselves
 READS = ("list_project_dbt_sources", "project_dbt_connection", "validate_dbt_connection")
+CALLERS = {"manager": 72, "owner": 12, "postgres": 6, "viewer": 3, "worker": 3, "nobody": 1, "blind": 1, "keeper": 1}      # of a hundred
 LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 
@@ -47,7 +48,6 @@ class Operation:
 class Operations:
     def __init__(self, random, database):
         self.random, self.database, self.values = random, database, Values(random)
-        self.names = 0
 
     def next(self):
         first = self.database.sessions[0]
@@ -90,24 +90,19 @@ class Operations:
         self.session = self.database.sessions[session]
         self.rows = self.session.rows if self.session.is_open else self.database.committed
         make, role = self.random.choices(*(self.READS if self.session.read_only and chance(self.random, 0.6) else self.MIX))[0]
-        if role is None:
-            role = self.random.choices(["manager", "owner", "postgres", "viewer", "worker", "nobody", "blind", "keeper"],
-                                       [72, 12, 6, 3, 3, 1, 1, 1])[0]
+        role = role or self.random.choices(list(CALLERS), CALLERS.values())[0]
         operation = make(self)
         while operation is None:
             operation = self.update()
         operation.session = session
         operation.role = "postgres"
         if operation.function not in THEIRS:
-            operation.role = self.anybody() if chance(self.random, 0.05) else role
+            operation.role = self.random.choice(list(CALLERS)) if chance(self.random, 0.05) else role
             operation.keyring = not chance(self.random, 0.012) or not operation.projects
             if operation.arguments and chance(self.random, 0.004) and operation.function != "http_request":
                 at = self.random.randrange(len(operation.arguments))
                 operation.arguments = operation.arguments[:at] + (NULL,) + operation.arguments[at + 1:]
         return operation
-
-    def anybody(self):
-        return self.random.choice(["manager", "owner", "postgres", "viewer", "worker", "nobody", "blind", "keeper"])
 
     def project(self):
         if chance(self.random, 0.02):

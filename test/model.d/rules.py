@@ -226,8 +226,13 @@ DESTINATIONS_OF_ENVIRONMENT = DESTINATIONS + ("repository", "organization", "pro
 PLAIN = re.compile(r"[\x21-\x24\x26-\x5b\x5d-\x7e]*")         # no percent sign, no backslash
 
 
+def trimmed(text):
+    blanks = "".join(c for c in text if is_blank(c))
+    return text.strip(blanks) if blanks else text
+
+
 def normal_host(type, field, host):
-    host = host.strip() or OWN_HOSTS[type][field]
+    host = trimmed(host) or OWN_HOSTS[type][field]
     scheme, separator, rest = host.partition("://")
     if not separator:
         scheme, rest = "", host

@@ -15,7 +15,7 @@ BAD_NAMES = ["", "   ", "\u3000\u00a0", "x" * 256, "ü" * 256, "a\tb", "\x7f", "
 HOSTS = ["", "github.com", "GitHub.com", "gitlab.com.", "bitbucket.org", "own.example", "Own.Example", "own.example.", "own.example:8443",
          "own.example.:8443", "OWN.example:8443", "https://own.example", "HTTPS://own.example/path", "https://own.example/", "own.example/path",
          "x@own.example", "own.example@evil.example", "öwn.example", "ÖWN.example", "own%2eexample", "own.example\\x", "evil.example", "own.example.."]
-BAD_HOSTS = [" own.example", "own.example ", "own .example", "own.example\n", "\ufeffown.example", "own\u200b.example", "own\u00a0.example"]
+BAD_HOSTS = [" own.example", "own.example ", "github.com\t", " github.com", "\u3000gitlab.com", " ", "own .example", "own.example\n", "\ufeffown.example", "own\u200b.example", "own\u00a0.example"]
 OWN = "https://metadata.cloud.getdbt.com"
 # the same as what is left out
 OWN_HOSTS = {type: ["", host, host.upper(), host + "."] for type, host in (

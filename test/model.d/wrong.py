@@ -25,7 +25,7 @@ class Rule:
         setattr(self.place, self.step, self.right)
 
 
-normal_host, begin, publish = rules.normal_host, Database.begin, Database.publish
+normal_host, problems_of, begin, publish = rules.normal_host, rules.problems_of, Database.begin, Database.publish
 rollback_to, rotate = Database.rollback_to, Functions.rotate_encryption_key
 
 
@@ -47,6 +47,16 @@ def rotated_and_encrypted(self):
     return kid
 
 
+def encrypted_as_a_change(self, rows):
+    for row in rows:
+        self.store(replace(row, kid=self.kids[0], version=row.version + 1))
+
+
+def seen_before_the_commit(self, session):
+    first = self.sessions[0]
+    return session.rows if session.is_open else first.rows if first.is_open else self.committed
+
+
 def first_counterpart(left, key):
     return next((variable for variable in left if variable["key"] == key), None)
 
@@ -57,7 +67,7 @@ RULES = [Rule(*rule) for rule in (
     ("a user name is no destination", rules, "DESTINATIONS", ("host_domain", "discovery_api_endpoint")),
     ("capital letters of a host make a difference", rules, "normal_host",
      lambda type, field, host: host if host.lower() != host else normal_host(type, field, host)),
-    ("the service's own host isn't the one that is left out", rules, "normal_host", lambda type, field, host: host.strip().lower()),
+    ("the service's own host isn't the one that is left out", rules, "normal_host", lambda type, field, host: host.lower()),
     ("a secret that is left out is removed", rules, "has_use_for", lambda connection, field: False),
     ("a token is kept for a github connection by installation", rules, "has_use_for", lambda connection, field: True),
     ("null removes nothing", rules, "is_removed", lambda type, field, value: False),
@@ -75,6 +85,7 @@ RULES = [Rule(*rule) for rule in (
     ("numbers have no limit", rules, "is_number_in_range", lambda number: True),
     ("a connection may be nested deeper", rules, "MAX_LEVELS", 2000),
     ("an environment_id isn't required", rules, "REQUIRED", {**rules.REQUIRED, "dbt_cloud_ide": ["api_key"]}),
+    ("only the first problem is told", rules, "problems_of", lambda connection: problems_of(connection)[:1]),
     ("a name may be as long as it likes", rules, "MAX_NAME", 1000),
     ("names may be there twice", Functions, "has_no_other", lambda self, project, name, but=None: None),
     ("the primary source can be deleted", Functions, "may_be_deleted", lambda self, row: True),
@@ -84,6 +95,7 @@ RULES = [Rule(*rule) for rule in (
     ("a rename is no new version", Functions, "next_version", lambda self, row, name, connection: row.version + (connection is not None)),
     ("who may view may manage", Functions, "may_manage", lambda self, project: True),
     ("who has UPDATE manages, whatever the policies say", Functions, "may_manage", lambda self, project: self.role.update),
+    ("who may view may copy from there", Functions, "copies_from", lambda self, project: self.sees(project)),
     ("what isn't seen is forbidden", Functions, "sees", sees_with_403),
     ("the environment is shown to who may view", Functions, "is_shown_environment", lambda self, project: True),
     ("the environment is shown in a read-only transaction", Functions, "is_shown_environment", lambda self, project: self.may_manage(project)),
@@ -93,6 +105,8 @@ RULES = [Rule(*rule) for rule in (
     ("a rollback commits", Database, "rollback", lambda self, session: (publish(self, session.rows or {}, session.changed, session), session.__init__(session.name))),
     ("an error doesn't end a transaction", Database, "fail", lambda self, session: None),
     ("a snapshot sees what others commit", Database, "begin", lambda self, session, level, access: begin(self, session, "READ COMMITTED", access)),
+    ("a change is seen before its commit", Database, "seen_by", seen_before_the_commit),
+    ("encrypting anew is a new version", Functions, "encrypt_anew", encrypted_as_a_change),
     ("rotation encrypts anew", Functions, "rotate_encryption_key", rotated_and_encrypted),
     ("a key can be removed that is needed", Functions, "is_needed", lambda self, key: False),
     ("If-Match isn't asked", api, "if_match", lambda headers: None),
