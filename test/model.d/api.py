@@ -1,6 +1,6 @@
 """The HTTP API, as http_request() answers it.
 
-Written from README.md ("HTTP"), not from src/.
+Written from docs/http.md, not from src/.
 """
 import re
 from dataclasses import dataclass, field

@@ -58,7 +58,7 @@ def same(expected, got):
 # Paths
 
 STEP = re.compile(r'\.?(?:("(?:[^"\\]|\\.)*")|([A-Za-z0-9_-]+)|\[(\d+)\])')
-END_OF_PATH = re.compile(r': (?=(?:[^"]|"(?:[^"\\]|\\.)*")*$)')
+PROBLEM = re.compile(r'((?:[^":]|"(?:[^"\\]|\\.)*")*): (.*)')      # the path ends at the first ": " outside quotes
 
 
 def parse_path(text):
@@ -74,7 +74,8 @@ def parse_path(text):
 
 
 def problems_in(detail):
-    return [tuple(END_OF_PATH.split(line, maxsplit=1)) for line in detail.split("\n")]
+    matches = [PROBLEM.fullmatch(line) for line in detail.split("\n")]
+    return [match.groups() if match else ("", match) for match in matches]
 
 
 def same_paths(expected, got):

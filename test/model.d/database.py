@@ -42,7 +42,7 @@ class New:
 
 @dataclass(frozen=True)
 class Between:
-    """What README.md leaves to the server."""
+    """What the documentation leaves to the server."""
     least: int
     most: int
 

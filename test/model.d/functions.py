@@ -1,6 +1,6 @@
 """What each function answers, and who may call it.
 
-Written from README.md ("Functions", "Authorization", "Errors", "Keyring"), not from src/.
+Written from docs/ (functions.md, authorization.md, errors.md, keyring.md), not from src/.
 """
 from dataclasses import replace
 
@@ -159,7 +159,7 @@ class Functions(Database):
         return max((s.precedence for s in self.sources(project)), default=0) + 1
 
     def extend(self, project):
-        """Where another session was first since the snapshot, the precedence that it took can't be seen; README.md leaves open
+        """Where another session was first since the snapshot, the precedence that it took can't be seen.  The documentation leaves open
         which changes are in the way of one more source."""
         if any(key[:2] == ("source", project) for key in self.session.overtaken):
             self.or_else.add("40001")

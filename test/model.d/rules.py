@@ -1,7 +1,6 @@
 """What a connection may be, who is shown what of it, and what an update keeps.
 
-Written from README.md ("Connections" to "A secret stays with its destination"),
-not from src/.  A connection is JSON as Python has it, with numbers as Decimal.
+Written from docs/connections.md, not from src/.  A connection is JSON as Python has it, with numbers as Decimal.
 A problem is the path to it, as a tuple: ("dbtConnection", "environment", 0, "key").
 """
 import re
