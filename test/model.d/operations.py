@@ -89,7 +89,7 @@ class Operations:
     def call(self, session):
         self.session = self.database.sessions[session]
         self.rows = self.session.rows if self.session.is_open else self.database.committed
-        make, role = self.random.choices(*(self.READS if self.session.read_only and chance(self.random, 0.6) else self.MIX))[0]
+        make, role = self.random.choices(*(self.READING if self.session.read_only and chance(self.random, 0.6) else self.MIX))[0]
         role = role or self.random.choices(list(CALLERS), CALLERS.values())[0]
         operation = make(self)
         while operation is None:
@@ -338,7 +338,7 @@ class Operations:
         like = (NULL, NULL) if chance(self.random, 0.15) or other is row or not other.whole else (other.project, other.uuid)
         return Operation(0, "spoil", (row.project, row.uuid, *like), projects=(row.project, other.project))
 
-    READS = (((get, None), (list, None), (whole, "worker"), (http, None)), (5, 1, 1, 2))
+    READING = (((get, None), (list, None), (whole, "worker"), (http, None)), (5, 1, 1, 2))
 
     # how often, and by whom if it's always the same
     MIX = tuple(zip(*[
