@@ -220,6 +220,25 @@ MakeKeyring(int n)
 }
 
 /*
+ * Whether two keys have one kid; in order they are side by side, and there may be
+ * thousands.
+ */
+static bool
+HasKidTwice(const Keyring *keyring)
+{
+	char	  **kids = palloc(keyring->nkeys * sizeof(char *));
+	bool		twice = false;
+
+	for (int i = 0; i < keyring->nkeys; i++)
+		kids[i] = keyring->keys[i].kid;
+	qsort(kids, keyring->nkeys, sizeof(char *), pg_qsort_strcmp);
+	for (int i = 1; i < keyring->nkeys; i++)
+		twice = twice || strcmp(kids[i - 1], kids[i]) == 0;
+	pfree(kids);
+	return twice;
+}
+
+/*
  * The keys of a parsed JWK Set, or NULL with the reason in *why.
  */
 static Keyring *
@@ -242,13 +261,9 @@ ReadKeys(Jsonb *set, KeyringProblem *why)
 	keyring = MakeKeyring(n);
 	members = JsonMembersOf(keys.val.binary.data);
 	while (why->problem == NULL && NextJsonMember(&members, &jwk))
-	{
-		Key		   *key = &keyring->keys[keyring->nkeys++];
-
-		if (ParseKey(&jwk.value, key, GetMemoryChunkContext(keyring), why) &&
-			FindKey(keyring, key->kid, strlen(key->kid)) != key)
-			Refuse(why, "has two keys with one \"kid\"", HINT_RESTORE);
-	}
+		(void) ParseKey(&jwk.value, &keyring->keys[keyring->nkeys++], GetMemoryChunkContext(keyring), why);
+	if (why->problem == NULL && HasKidTwice(keyring))
+		Refuse(why, "has two keys with one \"kid\"", HINT_RESTORE);
 	if (why->problem != NULL)
 	{
 		WipeKeyring(keyring);
