@@ -19,29 +19,31 @@ watch()
 	sanitize)
 		flags[1]+=" -fsanitize=address,undefined -fno-sanitize-recover=all"
 		# PostgreSQL frees all at its end, and says in words what it can't allocate
-		in_place_of_postgres env LD_PRELOAD="$(preloaded "$(gcc -print-file-name=libasan.so)")" \
+		# under its own name, by which pg_ctl starts it again
+		in_place_of_postgres 'exec -a "$0"' LD_PRELOAD="$(preloaded "$(gcc -print-file-name=libasan.so)")" \
 			ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=0:detect_stack_use_after_return=0:allocator_may_return_null=1" \
 			UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
 		;;
 	valgrind)
 		flags[1]+=" -DUSE_VALGRIND"
-		in_place_of_postgres valgrind -q --error-limit=no --num-callers=30 --fullpath-after= --log-file="$reports/valgrind.%p" \
-			--suppressions="$work/src/test/sanitize/valgrind.supp"
+		in_place_of_postgres "exec $(printf '%q ' valgrind -q --error-limit=no --num-callers=30 --fullpath-after= --log-file="$reports/valgrind.%p" \
+			--suppressions="$work/src/test/sanitize/valgrind.supp")"
 		;;
 	esac
 	# everything takes its time
 	export PGCTLTIMEOUT=600 PG_TEST_TIMEOUT_DEFAULT=1800 DBT_SOURCES_WATCHED=$1
 }
 
-# What runs postgres is a script from now on.
+# What runs postgres is a script from now on: in_place_of_postgres EXEC [NAME=VALUE ...]
 in_place_of_postgres()
 {
 	mv "$bin/postgres" "$bin/postgres.watched"
 	{
-		echo '#!/bin/sh'
+		echo '#!/bin/bash'
 		# who asks for the version only reads what is written
 		echo 'case $1 in -V | --version) exec "$0.watched" "$1" ;; esac'
-		echo "exec $(printf '%q ' "$@")\"\$0.watched\" \"\$@\""
+		if [ $# -gt 1 ]; then echo "export $(printf '%q ' "${@:2}")"; fi
+		echo "$1 \"\$0.watched\" \"\$@\""
 	} >"$bin/postgres"
 	chmod +x "$bin/postgres"
 }
