@@ -1,4 +1,4 @@
-# What test/build and test/commands say, in the words of TAP.
+# What test/build, test/commands and the like say, in the words of TAP.
 
 number=0
 failures=0

@@ -1,0 +1,13 @@
+/* what parses by hand; each in a file of its own in targets/ */
+TARGET(base64url)
+TARGET(characters)
+TARGET(connection)
+TARGET(envelope)
+TARGET(headers)
+TARGET(host)
+TARGET(if_match)
+TARGET(jsontext)
+TARGET(keyring)
+TARGET(mask)
+TARGET(path)
+TARGET(problems)
