@@ -18,8 +18,8 @@ watch()
 	case $1 in
 	sanitize)
 		flags[1]+=" -fsanitize=address,undefined -fno-sanitize-recover=all"
-		# PostgreSQL frees all at its end, and says in words what it can't allocate
-		# under its own name, by which pg_ctl starts it again
+		# PostgreSQL frees all at its end, and says in words what it can't allocate;
+		# it keeps its name, by which pg_ctl starts it again
 		in_place_of_postgres 'exec -a "$0"' LD_PRELOAD="$(preloaded "$(gcc -print-file-name=libasan.so)")" \
 			ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=0:detect_stack_use_after_return=0:allocator_may_return_null=1" \
 			UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
