@@ -104,7 +104,7 @@ jsontext(const char *input, Size len)
 
 		HOLDS(again != NULL && compareJsonbContainers(&json->root, &again->root) == 0, "what is printed means the same");
 		if (JB_ROOT_IS_OBJECT(json))
-			ValidateLimits(&json->root, "dbtConnection", &problems);
+			ValidateLimits(&json->root, VARIANT_NONE, "dbtConnection", &problems);
 		if (problems.count > 0)
 			CheckProblems(&problems);
 	}
