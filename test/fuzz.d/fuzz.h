@@ -35,7 +35,8 @@ typedef struct Input
 extern char *RestOf(Input *input);
 extern char *NextLine(Input *input);
 extern Jsonb *NextJson(Input *input);
-extern char *JoinStrings(const char *first, ...) __attribute__((sentinel));
+extern char *JoinStrings(const char *first,...) __attribute__((sentinel));
+
 /* the C library's matching takes its time */
 #define MAX_MATCHED 4000
 

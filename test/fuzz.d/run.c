@@ -124,7 +124,7 @@ NextJson(Input *input)
  * The arguments up to a NULL, one behind the other.
  */
 char *
-JoinStrings(const char *first, ...)
+JoinStrings(const char *first,...)
 {
 	StringInfoData joined;
 	va_list		args;

@@ -15,7 +15,7 @@ extern void base64url(const char *input, Size len);
 static void
 Translate(char *text, const char *from, const char *to)
 {
-	for (; *text != '\0'; text++)
+	for (; *text !='\0'; text ++)
 	{
 		const char *letter = strchr(from, *text);
 
@@ -35,7 +35,7 @@ ReferenceEncoding(const char *bytes, Size len)
 
 	HOLDS(pg_b64_encode((const void *) bytes, len, text, size) >= 0, "PostgreSQL encodes everything");
 	Translate(text, "+/", "-_");
-	text[strcspn(text, "=")] = '\0';
+	text[		strcspn(text, "=")] = '\0';
 	return text;
 }
 
@@ -77,6 +77,7 @@ base64url(const char *input, Size len)
 
 	decoded = DecodeBase64Url(input, len);
 	text = RestOf(&rest);
+
 	expected = ReferenceDecoding(text, &expected_len);
 	HOLDS((decoded == NULL) == (expected == NULL), "one encoding of each is taken, and nothing else");
 	HOLDS(decoded == NULL ||

@@ -24,7 +24,7 @@ extern void host(const char *input, Size len);
 static char *
 Trimmed(const char *text)
 {
-	char	   *trimmed = pstrdup(text + strspn(text, " "));
+	char	   *trimmed = pstrdup(text +strspn(text, " "));
 
 	for (char *end = trimmed + strlen(trimmed); end > trimmed && end[-1] == ' '; *--end = '\0')
 		;
@@ -34,7 +34,7 @@ Trimmed(const char *text)
 static char *
 Part(const char *text, const regmatch_t *match)
 {
-	return match->rm_so < 0 ? "" : pnstrdup(text + match->rm_so, match->rm_eo - match->rm_so);
+	return match->rm_so < 0 ? "" : pnstrdup(text +match->rm_so, match->rm_eo - match->rm_so);
 }
 
 /*
@@ -60,10 +60,11 @@ ReferenceHost(const char *text)
 	}
 	if (!plain)
 		return trimmed;
-	name = Part(trimmed, &parts[2]);
+	name = Part (trimmed, &parts[2]);
+
 	if (strlen(name) > 1 && name[strlen(name) - 1] == '.')
 		name[strlen(name) - 1] = '\0';
-	name = JoinStrings(Part(trimmed, &parts[1]), name, Part(trimmed, &parts[3]), NULL);
+	name = JoinStrings(Part (trimmed, &parts[1]), name, Part (trimmed, &parts[3]), NULL);
 	for (char *p = name; *p != '\0'; p++)
 		*p = pg_ascii_tolower(*p);
 	return name;

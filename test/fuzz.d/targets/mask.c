@@ -68,7 +68,8 @@ CheckSecret(const char *first, const char *last, size_t place)
 
 	HOLDS(MayHoldConnection(NamesIn(text, strlen(text))), "a secret is seen");
 	HOLDS(strlen(Shown(text)) <= readable + 1, "a secret is hidden");
-	text[readable + strlen(SECRET) / 2] = '\0';
+	text[		readable + strlen(SECRET) / 2] = '\0';
+
 	HOLDS(strlen(Shown(text)) <= readable + 1, "half a secret is hidden");
 }
 

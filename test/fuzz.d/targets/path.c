@@ -86,7 +86,7 @@ path(const char *input, Size len)
 
 	if (len >= 2 * UUID_LEN)
 	{
-		Target		joined = {.known = true, .of_source = len % 2 == 0};
+		Target		joined = {.known = true,.of_source = len % 2 == 0};
 
 		memcpy(&joined.project, input, UUID_LEN);
 		SetVersion4(&joined.project);
