@@ -28,10 +28,10 @@ void
 characters(const char *input, Size len)
 {
 	Input		rest = {input, input + len};
-	char	   *text = RestOf(&rest);
-	Size		text_len = strlen(text);
-	Characters	walk = {text, text + text_len};
-	const char *before = text;
+	char	   *string = RestOf(&rest);
+	Size		text_len = strlen(string);
+	Characters	walk = {string, string + text_len};
+	const char *before = string;
 	int			count = 0;
 	bool		seen = false;
 	bool		controls = false;
@@ -40,7 +40,7 @@ characters(const char *input, Size len)
 	const char *refused;
 
 	/* nothing else gets that far */
-	if (!pg_verify_mbstr(PG_UTF8, text, text_len, true))
+	if (!pg_verify_mbstr(PG_UTF8, string, text_len, true))
 		return;
 	while (NextCharacter(&walk, &c))
 	{
@@ -54,16 +54,16 @@ characters(const char *input, Size len)
 		controls = controls || c < ' ' || (c >= 0x7F && c < 0xA0);
 		HOLDS(IsControl(c) == (c < ' ' || (c >= 0x7F && c < 0xA0)), "controls are those of Unicode");
 	}
-	HOLDS(before == text + text_len && count == pg_mbstrlen(text), "all are seen");
+	HOLDS(before == string + text_len && count == pg_mbstrlen(string), "all are seen");
 
 	name.type = jbvString;
-	name.val.string.val = text;
+	name.val.string.val = string;
 	name.val.string.len = text_len;
 	HOLDS(NameIsValid(&name) == (count <= MAX_NAME_CHARS && seen && !controls), "a name is short, and not blank");
 
 	refused = RefuseVariable(&name);
-	HOLDS(text_len > MAX_MATCHED || Matches(text, "^([A-Za-z_][A-Za-z0-9_]*)?$") == (refused == NULL || strstr(refused, "must not name") != NULL),
+	HOLDS(text_len > MAX_MATCHED || Matches(string, "^([A-Za-z_][A-Za-z0-9_]*)?$") == (refused == NULL || strstr(refused, "must not name") != NULL),
 		  "a variable has a name for a shell");
-	if (text_len <= MAX_MATCHED && Matches(text, "^(PATH|HOME|LD_PRELOAD|GIT_[A-Z_]*|PYTHON[A-Z]*)$"))
+	if (text_len <= MAX_MATCHED && Matches(string, "^(PATH|HOME|LD_PRELOAD|GIT_[A-Z_]*|PYTHON[A-Z]*)$"))
 		HOLDS(refused != NULL, "and none that changes how dbt runs");
 }

@@ -43,12 +43,12 @@ IsJson(const char *text)
  * A path and a message are one line each that can be read.
  */
 static void
-CheckReadable(const char *text)
+CheckReadable(const char *string)
 {
-	Characters	walk = {text, text + strlen(text)};
+	Characters	walk = {string, string + strlen(string)};
 	pg_wchar	c;
 
-	HOLDS(pg_verify_mbstr(PG_UTF8, text, strlen(text), true), "a problem is text");
+	HOLDS(pg_verify_mbstr(PG_UTF8, string, strlen(string), true), "a problem is text");
 	while (NextCharacter(&walk, &c))
 		HOLDS(!IsControl(c) && !IsInvisible(c), "a problem can be read");
 }
