@@ -88,7 +88,7 @@ SELECT status, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->
 	"y": "\ud83e\udd8a \\u0000 \\\\ud800", "z\ud800": 1.5e3, "environment": [{"key": "A", "value": "\u0001\u0000"}]}}'),
 	jsonb_array_elements(body #> '{error,data}') p;
 SELECT sent, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->> 'message' AS problem
-FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}', '["u0000", "xu0000", "\ud83e\udd8a", "xud800", "\\u0000", "u000", "\u0001", 1e999999]'])
+FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}', '["\u0000", 0e1000, 1e1000]', '["u0000", "xu0000", "\ud83e\udd8a", "xud800", "\\u0000", "u000", "\u0001", 1e999999]'])
 	WITH ORDINALITY t (sent, n), http_request('POST', :'sources', sent),
 	jsonb_array_elements(body #> '{error,data}') p ORDER BY n;
 -- a long name is clipped between its escapes, so that its path stays JSON
