@@ -121,13 +121,18 @@ sub begin
 	};
 }
 my $rename = q{must(update_project_dbt_source(project_of(:client_id), project_of(:client_id), jsonb_build_object('name', };
-pgbench('authenticator', 'claims',
-	begin('web_:even') . "SELECT $rename 'kept :client_id')) ->> 'name' = 'kept :client_id', 'a change');\nCOMMIT;\n$nobody",
-	begin('web_:even') . "SELECT $rename 'undone'::text)) ->> 'name' = 'undone', 'a change that is undone');\nROLLBACK;\n$nobody",
-	begin('web_:even') . q{SELECT must(state_of('set_project_dbt_connection($1, ''{}'')', :client_id) = '22023', 'a failure');} . "\nCOMMIT;\n$nobody",
-	begin('viewer') . q{SELECT must(state_of('set_project_dbt_connection($1, ''{}'')', :client_id) = '42501', 'no change by who only sees');} . "\nCOMMIT;\n$nobody");
-is($node->safe_psql('shop', "SELECT count(DISTINCT client), count(DISTINCT backend), count(DISTINCT (client, backend)) > $clients FROM turns"),
-	"$clients|$backends|t", 'many clients went from backend to backend');
+# who goes where is up to pgbouncer, and on a busy machine can be the same for a while
+my $moved = "SELECT count(DISTINCT client), count(DISTINCT backend), count(DISTINCT (client, backend)) > $clients FROM turns";
+for (1 .. 5)
+{
+	pgbench('authenticator', 'claims',
+		begin('web_:even') . "SELECT $rename 'kept :client_id')) ->> 'name' = 'kept :client_id', 'a change');\nCOMMIT;\n$nobody",
+		begin('web_:even') . "SELECT $rename 'undone'::text)) ->> 'name' = 'undone', 'a change that is undone');\nROLLBACK;\n$nobody",
+		begin('web_:even') . q{SELECT must(state_of('set_project_dbt_connection($1, ''{}'')', :client_id) = '22023', 'a failure');} . "\nCOMMIT;\n$nobody",
+		begin('viewer') . q{SELECT must(state_of('set_project_dbt_connection($1, ''{}'')', :client_id) = '42501', 'no change by who only sees');} . "\nCOMMIT;\n$nobody");
+	last if $node->safe_psql('shop', $moved) =~ /t$/;
+}
+is($node->safe_psql('shop', $moved), "$clients|$backends|t", 'many clients went from backend to backend');
 is($node->safe_psql('shop', "SELECT count(*), count(*) FILTER (WHERE name NOT IN ('Project dbt connection', 'kept ' || i)) FROM project_dbt_sources JOIN generate_series(0, $clients - 1) i ON project_uuid = project_of(i)"),
 	"$clients|0", 'each changed its own');
 
