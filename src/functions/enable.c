@@ -27,6 +27,7 @@
 #include "utils/syscache.h"
 
 #include "base/domain.h"
+#include "base/searchpath.h"
 #include "functions/call.h"
 #include "storage/tables.h"
 

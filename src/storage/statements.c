@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 
 #include "base/domain.h"
+#include "base/searchpath.h"
 #include "storage/constraints.h"
 #include "storage/statements.h"
 #include "storage/tables.h"

@@ -48,6 +48,5 @@ extern List *ProjectsKeys(Relation sources);
 extern void RequireSourcesShape(Relation sources);
 extern char *QualifiedName(Oid table);
 extern Oid	TableOwner(Oid table);
-extern int	BeginSafePath(void);
 
 #endif							/* DBT_SOURCES_TABLES_H */

@@ -44,7 +44,7 @@
 #include "utils/varlena.h"
 
 #include "base/domain.h"
-#include "storage/tables.h"
+#include "base/searchpath.h"
 #include "storage/unsafe.h"
 
 /* the search_path that a function sets for itself */
