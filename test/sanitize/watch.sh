@@ -52,7 +52,7 @@ in_place_of_postgres()
 # to say, too.  Fails if there is anything.
 show_reports()
 {
-	local report found=
+	local report
 	for report in "$reports"/*; do
 		[ -s "$report" ] || continue
 		case $report in
@@ -68,7 +68,6 @@ show_reports()
 	done >"$work/reported"
 	[ -s "$work/reported" ] || return 0
 	sed "s#$work/src/##; s/^/# /" "$work/reported" | head -n 400
-	found=$(grep -cE 'ERROR: AddressSanitizer|runtime error|^$' "$work/reported" || true)
-	echo "not ok 1 - nothing is reported ($found times)"
+	echo "not ok 1 - nothing is reported of the extension"
 	return 1
 }
