@@ -309,17 +309,19 @@ ParseKeyring(const char *text, Size len, MemoryContext cxt, KeyringProblem *why)
 static Keyring *
 ParseOnce(char *text, Size len, MemoryContext cxt, KeyringProblem *why)
 {
-	Keyring    *volatile keyring = NULL;
+	Keyring    *keyring;
 
 	PG_TRY();
 	{
 		keyring = ParseKeyring(text, len, cxt, why);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		explicit_bzero(text, len);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	explicit_bzero(text, len);
 	return keyring;
 }
 
