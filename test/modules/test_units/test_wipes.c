@@ -15,8 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
-extern void explicit_bzero(void *memory, size_t len);
-extern void __explicit_bzero_chk(void *memory, size_t len, size_t room);
+/* from 16 on PGXS hides what isn't exported by name */
+#define EXPORTED __attribute__((visibility("default")))
+
+extern EXPORTED void explicit_bzero(void *memory, size_t len);
+extern EXPORTED void __explicit_bzero_chk(void *memory, size_t len, size_t room);
 
 /* which the compiler can't leave out */
 static void *(*volatile fill) (void *, int, size_t) = memset;
