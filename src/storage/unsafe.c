@@ -185,7 +185,9 @@ UnsafeFunctionOf(Oid class, Oid object)
 	{
 		Form_pg_depend dependency = (Form_pg_depend) GETSTRUCT(tuple);
 
-		if (dependency->deptype == DEPENDENCY_NORMAL)
+		/* before 15 a generated column itself depends on what it calls */
+		if (dependency->deptype == DEPENDENCY_NORMAL ||
+			(dependency->deptype == DEPENDENCY_AUTO && dependency->objsubid != 0))
 			function = UnsafeFunctionIn(dependency->refclassid, dependency->refobjid);
 	}
 	systable_endscan(scan);

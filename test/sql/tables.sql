@@ -137,7 +137,8 @@ BEGIN
 	RAISE EXCEPTION 'it ran';
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS said = PG_EXCEPTION_DETAIL;
-	RETURN concat_ws(E'\n', change, SQLSTATE || ' ' || SQLERRM, said);
+	-- before 15 what a generated column calls is the table's
+	RETURN concat_ws(E'\n', change, SQLSTATE || ' ' || replace(SQLERRM, 'default value for column label of ', ''), said);
 END $$;
 SELECT try(change, :'b') FROM unnest(ARRAY[
 	'ALTER TABLE project_dbt_sources ADD label text DEFAULT keep(''x'')',
