@@ -143,7 +143,9 @@ temporary_folder()
 prepare()
 {
 	local major bindir pkglibdir sharedir program
-	if [ -z "${original:-}" ]; then
+	if [ -n "${original:-}" ]; then
+		original=$(command -v "$original" || fail "there is no $original")
+	else
 		major=$(postgres_major)
 		set -- "postgresql-$major" "postgresql-server-dev-$major" "$@"
 		original=/usr/lib/postgresql/$major/bin/pg_config

@@ -16,7 +16,6 @@ random()
 		esac
 		shift
 	done
-	if [ -n "$original" ]; then original=$(command -v "$original" || fail "there is no $original"); fi
 	prepare
 	install_modules test/random
 	build_and_install
