@@ -65,6 +65,8 @@ SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' 
 SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' || '/' || :'v_uuid', '{"name": "w", "dbtConnection": {"type": "dbt", "x": "y"}}', '{"if-match": "\"1\""}');
 SELECT status, headers ->> 'ETag' AS etag, body #>> '{results,name}' AS name FROM http_request('HEAD', :'sources' || '/' || :'v_uuid', NULL, '{"if-match": "\"1\""}');
 SELECT method, status, body -> 'error' AS error FROM unnest(ARRAY['DELETE', 'PATCH']) AS method, http_request(method, :'sources' || '/' || :'v_uuid', '{"name": ""}', '{"if-match": "\"3\""}');
+-- what changes nothing that is there has no precondition, so that nothing can be wrong with one
+SELECT path, status FROM unnest(ARRAY[:'sources', :'sources' || '/' || :'v_uuid']) WITH ORDINALITY AS t (whole, n), concat(n) AS path, http_request('GET', whole, NULL, '{"if-match": "ignored"}') ORDER BY n;
 -- who may not change it learns nothing of its version, nor does anybody of what isn't there
 CREATE ROLE regress_http;
 GRANT SELECT ON projects TO regress_http;
@@ -78,6 +80,10 @@ SELECT method, status, headers ->> 'ETag' AS etag FROM http_request('DELETE', :'
 SELECT (http_request('PATCH', :'sources' || '/' || :p, '{"name": "Project dbt connection"}')).status;
 
 -- bodies
+-- so deep that PostgreSQL's own parser gives up first
+SET max_stack_depth = '100kB';
+SELECT status, body #> '{error,data}' AS data FROM http_request('POST', :'sources', '{"name": "deep", "dbtConnection": {"type": "none", "x": ' || repeat('[', 990) || repeat(']', 990) || '}}');
+RESET max_stack_depth;
 SELECT status, body FROM http_request('POST', :'sources');
 SELECT sent, status, body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['', ' ', '{', '{"name": "sesame"', '{"name": "\u0000"}', '{"name": "\ud800"}', 'sesame', '{"a": 1}{}', E'\u00a0{}',
 	'[]', '"x"', 'null']) WITH ORDINALITY AS t (sent, n), http_request('POST', :'sources', sent) ORDER BY n;

@@ -81,6 +81,16 @@ my (undef, undef, $refused) = $node->psql('postgres', qq{SELECT update_project_d
 	"project_sub_path": "/"}}')});
 like($refused, qr/dbtConnection\.personal_access_token: must not contain control or invisible characters/, 'and refuses it when it is sent');
 
+# so are blanks around a host; what is nothing else isn't the host that is stored behind it
+for my $case ([ ' Own.example  ', 'r', 'b' ], map { [ ' ', 'r' x $_, 'refused' ] } 1 .. 4)
+{
+	my ($host, $repository, $expected) = @$case;
+	my $same = qq("type": "gitlab", "repository": "$repository", "project_sub_path": "/");
+	store(jose_encrypt(qq({$same, "branch": "a", "personal_access_token": "t", "host_domain": "$host", "host_domain2": " own.example", "host_domain_3": 1}), header("$project/$source")));
+	my (undef, $branch, $said) = $node->psql('postgres', qq{SELECT update_project_dbt_source('$project', '$source', '{"dbtConnection": {$same, "branch": "b", "host_domain": "own.example"}}') ->> 'branch'});
+	is($branch || ($said =~ /personal_access_token: must be sent again/ ? 'refused' : $said), $expected, qq("$host" is stored, and own.example sent));
+}
+
 is(store(jose_encrypt($connection, header("$project/$project"))), 'true|null', 'for another row: refused');
 is(store(jose_encrypt($connection, header("$project/$source") . ', "zip": "DEF"')), 'true|null', 'compressed: refused');
 is(store(jose_encrypt($_->[1], header("$project/$source"))), 'true|null', "$_->[0]: refused")
