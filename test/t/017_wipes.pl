@@ -11,6 +11,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+plan skip_all => "$ENV{DBT_SOURCES_WATCHED} has libraries of its own loaded, in place of the test's" if $ENV{DBT_SOURCES_WATCHED};
+
 my $library = ($ENV{TEST_UNITS} // getcwd() . '/test/modules/test_units/test_units.so') =~ s/test_units\.so$/test_wipes.so/r;
 my $wipes = PostgreSQL::Test::Utils::tempdir . '/wipes';
 my $node = PostgreSQL::Test::Cluster->new('wipes');
