@@ -249,7 +249,8 @@ EndsWith(const char *header, Size len, const char *end)
 int
 EnvelopeLacks(text *envelope)
 {
-	text	   *start = DatumGetTextPSlice(PointerGetDatum(envelope), 0, MAX_HEADER_LEN);
+	/* with the dot after the longest header */
+	text	   *start = DatumGetTextPSlice(PointerGetDatum(envelope), 0, MAX_HEADER_LEN + 1);
 	const char *encoded = VARDATA_ANY(start);
 	const char *dot = memchr(encoded, '.', VARSIZE_ANY_EXHDR(start));
 	bytea	   *header = dot == NULL ? NULL : DecodeBase64Url(encoded, dot - encoded);

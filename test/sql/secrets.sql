@@ -249,6 +249,14 @@ UPDATE project_dbt_sources SET dbt_connection = seal(base64url(convert_to(format
 SELECT header(dbt_connection) ~ '^\{"alg":"dir","enc":"A256CBC-HS512","kid"' AS ours FROM project_dbt_sources WHERE project_dbt_source_uuid = :'a';
 SELECT connections FROM encryption_keys() WHERE active;
 SELECT project_dbt_connection(:p, :'a');
+-- as long as a header may be: what it doesn't say is kept
+UPDATE project_dbt_sources SET dbt_connection = seal(base64url(convert_to(rpad(format('{"sub": "%s", "kid": "%s", "enc": "A256CBC-HS512", "alg": "dir", "x": "',
+	header(dbt_connection)::jsonb ->> 'sub', header(dbt_connection)::jsonb ->> 'kid'), 3070, 'x') || '"}', 'UTF8')), '{"type": "dbt", "note": "kept"}') WHERE project_dbt_source_uuid = :'a';
+SELECT length(split_part(dbt_connection, '.', 1)) AS length FROM project_dbt_sources WHERE project_dbt_source_uuid = :'a';
+SELECT connections FROM encryption_keys() WHERE active;
+SELECT project_dbt_connection(:p, :'a');
+SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "dbt", "target": "t"}}') ->> 'type' AS type;
+SELECT project_dbt_connection(:p, :'a');
 
 -- Whether the stored connection is looked at depends on what its header says, and on the key that it was encrypted
 -- with; each stored connection with each sent one comes to the same, and so it does by each of the functions.
