@@ -145,7 +145,7 @@ KeyringTarget(void)
 	char	   *path = pstrdup(keyring_file);
 	int			links;
 
-	for (links = 0; links < MAX_LINKS; links++)
+	for (links = 0; links <= MAX_LINKS; links++)
 	{
 		char		target[MAXPGPATH];
 		char		joined[MAXPGPATH];
@@ -166,7 +166,7 @@ KeyringTarget(void)
 			path = pstrdup(joined);
 		}
 	}
-	if (links == MAX_LINKS)
+	if (links > MAX_LINKS)
 		errno = ELOOP;
 	ReportFileError("follow the links to", keyring_file);
 	return NULL;				/* not reached */

@@ -404,9 +404,6 @@ GetKeyring(int elevel)
 		cached = ParseOnce(file, len, TopMemoryContext, &why);
 	}
 	if (cached == NULL)
-	{
-		ForgetKeyring();
 		ReportKeyringProblem(elevel, &why);
-	}
 	return cached;
 }

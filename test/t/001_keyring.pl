@@ -63,6 +63,7 @@ my %broken = (
 	'empty kid' => ['{"keys": [{"kty": "oct", "kid": "", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes of printable ASCII/],
 	'long kid' => ['{"keys": [{"kty": "oct", "kid": "' . 'x' x 256 . '", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes/],
 	'kid with a control character' => ['{"keys": [{"kty": "oct", "kid": "a\\nb", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes/],
+	'kid that begins with a control character' => ['{"keys": [{"kty": "oct", "kid": "\\u001fa", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes/],
 	'kid with DEL' => ["{\"keys\": [{\"kty\": \"oct\", \"kid\": \"a\x7f\", \"k\": \"AAAA\"}]}", qr/"kid" is not 1 to 255 bytes/],
 	'kid in UTF-8' => ["{\"keys\": [{\"kty\": \"oct\", \"kid\": \"cl\xc3\xa9\", \"k\": \"AAAA\"}]}", qr/"kid" is not 1 to 255 bytes/],
 	'escaped kid in UTF-8' => ['{"keys": [{"kty": "oct", "kid": "cl\u00e9", "k": "AAAA"}]}', qr/"kid" is not 1 to 255 bytes/],
@@ -98,7 +99,7 @@ for my $kid ([ 'a', 'a' ], [ $longest, $escaped ])
 	is($node->safe_psql('postgres', 'SELECT kid, connections FROM encryption_keys() WHERE NOT active'),
 		"$kid->[0]|1", 'and is counted');
 }
-write_keyring($good, 0600);
+write_keyring($good . ' ' x (1024 * 1024 - length $good), 0600);
 $node->safe_psql('postgres', $set);
 
 for my $mode (0640, 0604, 0620, 0601)
@@ -107,7 +108,7 @@ for my $mode (0640, 0604, 0620, 0601)
 	like(error_of($set), qr/55000.*group or world access.*HINT:.*0600/s, sprintf '%04o: refused', $mode);
 }
 # what root owns may be readable for a group, as a mounted secret is, and not for the world
-for my $case ([ '/etc/shadow', 0, 0640, qr/could not be read: Permission denied/ ], [ '/etc/passwd', 0, 0644, qr/has group or world access/ ],
+for my $case ([ '/etc/shadow', 0, 0640, qr/could not be read: Permission denied.*HINT:.*chmod 0600/s ], [ '/etc/passwd', 0, 0644, qr/has group or world access/ ],
 	[ '/var/cache/man/index.db', undef, 0644, qr/belongs to another operating system user/ ])
 {
 	my ($other, $owner, $mode, $reason) = @$case;
@@ -145,13 +146,14 @@ my $out = $node->safe_psql('postgres', qq{
 	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
 	\\! mv '$file' '$copy'
 	SELECT coalesce(list_project_dbt_sources('$project') -> 0 ->> 'type', 'gone');
+	SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'dbt_sources keyring';
 	\\! mv '$copy' '$file'
 	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
 	SELECT rotate_encryption_key() IS NOT NULL;
 	SELECT list_project_dbt_sources('$project') -> 0 ->> 'type';
 	$set ->> 'type';
 });
-is($out, join("\n", 'none', 'gone', 'none', 't', 'none', 'none'), 'a session notices each change');
+is($out, join("\n", 'none', 'gone', 0, 'none', 't', 'none', 'none'), 'a session notices each change, and keeps no key that is gone');
 # also of the same file, as long as it was and with its old time
 my $changed = slurp_file($file) =~ s/"k": "(.)/'"k": "' . ($1 eq 'A' ? 'B' : 'A')/er;
 open my $fh, '>', "$file.changed" or die $!;
@@ -240,6 +242,14 @@ for my $case ([ 'absolute', "$elsewhere/keys" ], [ 'relative', '../elsewhere/key
 	is(join(' ', map { basename($_) } glob "$elsewhere/*.tmp"), '', 'without a temporary file');
 	is($node->safe_psql('postgres', 'SELECT kid FROM encryption_keys() WHERE active'), $new, 'it is the active one');
 }
+# as many links as Linux follows
+unlink $file, glob "$elsewhere/*";
+write_keyring($good, 0600);
+rename $file, "$elsewhere/0";
+symlink "$elsewhere/" . ($_ - 1), "$elsewhere/$_" for 1 .. 39;
+symlink "$elsewhere/39", $file;
+my $behind = $node->safe_psql('postgres', 'SELECT rotate_encryption_key()');
+like(slurp_file("$elsewhere/0"), qr/"kid": "$behind"/, 'forty links lead to the file, too');
 # a mounted secret: a link in a folder that can't be written, whose folder is replaced
 my $secret = $node->basedir . '/secret';
 mkdir $_ for $secret, "$secret/..1", "$secret/..2";
@@ -262,7 +272,7 @@ chmod 0700, "$secret/..1", "$secret/..2";
 
 unlink $file;
 symlink 'dbt_sources.jwks', $file;
-like(error_of('SELECT rotate_encryption_key()'), qr/55000: no usable keyring.*Too many levels of symbolic links/s,
+like(error_of('SELECT rotate_encryption_key()'), qr/55000: no usable keyring.*Too many levels of symbolic links.*HINT:  Nothing that is stored is lost/s,
 	'a link to itself is refused');
 unlink $file;
 
