@@ -111,8 +111,7 @@ IsUniqueOnOneColumn(HeapTuple tuple)
 	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 
 	return index->indisunique && index->indimmediate && index->indisvalid &&
-		index->indnkeyatts == 1 && index->indkey.values[0] != InvalidAttrNumber &&
-		heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+		index->indnkeyatts == 1 && heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 }
 
 /*

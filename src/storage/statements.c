@@ -79,55 +79,54 @@ static const struct
 {
 	Role		role;
 	int			plan;			/* cursor option */
-	int			nargs;
-	Oid			argtypes[MAX_ARGS];
+	Oid			argtypes[MAX_ARGS + 1]; /* the one after the last is zero */
 	const char *text;
 }			statements[NUM_STATEMENTS] = {
-	[SEE_PROJECT] = {CALLER_ON_PROJECTS, GENERIC, 1, {UUIDOID},
+	[SEE_PROJECT] = {CALLER_ON_PROJECTS, GENERIC, {UUIDOID},
 		"SELECT 1" OF_TABLE " WHERE %2$s " EQ " $1"},
-	[LOCK_PROJECT] = {CALLER_ON_PROJECTS, GENERIC, 1, {UUIDOID},
+	[LOCK_PROJECT] = {CALLER_ON_PROJECTS, GENERIC, {UUIDOID},
 		"SELECT 1" OF_TABLE " WHERE %2$s " EQ " $1 FOR KEY SHARE"},
-	[FETCH_SOURCE] = {OWNER_READS, GENERIC, 2, {UUIDOID, UUIDOID},
+	[FETCH_SOURCE] = {OWNER_READS, GENERIC, {UUIDOID, UUIDOID},
 		"SELECT " COLUMNS OF_TABLE OF_SOURCE},
-	[LOCK_SOURCE] = {OWNER_READS, GENERIC, 2, {UUIDOID, UUIDOID},
+	[LOCK_SOURCE] = {OWNER_READS, GENERIC, {UUIDOID, UUIDOID},
 		"SELECT " COLUMNS OF_TABLE OF_SOURCE " FOR NO KEY UPDATE"},
-	[LOCK_STALE_SOURCE] = {OWNER_READS, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
+	[LOCK_STALE_SOURCE] = {OWNER_READS, GENERIC, {UUIDOID, UUIDOID, TEXTOID},
 		"SELECT " NO_CONNECTION OF_TABLE OF_SOURCE
 		" AND dbt_connection " EQ " $3 FOR NO KEY UPDATE SKIP LOCKED"},
-	[LOCK_PRIMARY] = {OWNER_WRITES, GENERIC, 1, {UUIDOID},
+	[LOCK_PRIMARY] = {OWNER_WRITES, GENERIC, {UUIDOID},
 		"UPDATE %1$s SET precedence = 0" OF_PROJECT
 		" AND project_dbt_source_uuid " EQ " $1 RETURNING " NO_CONNECTION},
-	[ADD_PRIMARY] = {OWNER_WRITES, GENERIC, 1, {UUIDOID},
+	[ADD_PRIMARY] = {OWNER_WRITES, GENERIC, {UUIDOID},
 		"INSERT INTO %1$s (project_uuid, project_dbt_source_uuid, name, precedence)"
 		" VALUES ($1, $1, '" PRIMARY_NAME "', 0)"},
-	[LIST_ADDITIONAL] = {OWNER_READS, GENERIC, 1, {UUIDOID},
+	[LIST_ADDITIONAL] = {OWNER_READS, GENERIC, {UUIDOID},
 		"SELECT " COLUMNS KEY OF_TABLE OF_PROJECT
 		" AND project_dbt_source_uuid OPERATOR(pg_catalog.<>) $1 ORDER BY precedence, name"},
 	/* planned for its limit, so that a batch reads no more than it needs */
-	[LIST_STALE] = {OWNER_READS, CUSTOM, 4, {UUIDOID, UUIDOID, TEXTOID, INT4OID},
+	[LIST_STALE] = {OWNER_READS, CUSTOM, {UUIDOID, UUIDOID, TEXTOID, INT4OID},
 		"SELECT " COLUMNS KEY OF_TABLE
 		" WHERE ($1 IS NULL OR ROW(project_uuid, project_dbt_source_uuid) OPERATOR(pg_catalog.>) ROW($1, $2))"
 		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($3)) OPERATOR(pg_catalog.<>) $3"
 		" ORDER BY project_uuid, project_dbt_source_uuid LIMIT $4"},
-	[LAST_PRECEDENCE] = {OWNER_READS, GENERIC, 1, {UUIDOID},
+	[LAST_PRECEDENCE] = {OWNER_READS, GENERIC, {UUIDOID},
 		"SELECT " NO_CONNECTION KEY OF_TABLE OF_PROJECT " ORDER BY precedence DESC LIMIT 1"},
-	[RENAME_SOURCE] = {OWNER_WRITES, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
+	[RENAME_SOURCE] = {OWNER_WRITES, GENERIC, {UUIDOID, UUIDOID, TEXTOID},
 		"UPDATE %1$s SET name = $3, " CHANGED OF_SOURCE " RETURNING " COLUMNS},
-	[REPLACE_SOURCE] = {OWNER_WRITES, GENERIC, 5, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
+	[REPLACE_SOURCE] = {OWNER_WRITES, GENERIC, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE %1$s SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5, "
 		CHANGED OF_SOURCE " RETURNING " AS_SENT("$5")},
-	[REPLACE_WHOLLY] = {OWNER_WRITES, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
+	[REPLACE_WHOLLY] = {OWNER_WRITES, GENERIC, {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID},
 		"UPDATE %1$s SET name = COALESCE($3, name), dbt_connection_type = $4, dbt_connection = $5, "
 		CHANGED OF_SOURCE
 		" AND pg_catalog.substr(dbt_connection, 1, pg_catalog.length($6)) " EQ " $6"
 		" RETURNING " AS_SENT("$5")},
-	[REENCRYPT_SOURCE] = {OWNER_WRITES, GENERIC, 3, {UUIDOID, UUIDOID, TEXTOID},
+	[REENCRYPT_SOURCE] = {OWNER_WRITES, GENERIC, {UUIDOID, UUIDOID, TEXTOID},
 		"UPDATE %1$s SET dbt_connection = $3" OF_SOURCE " RETURNING " AS_SENT("$3")},
-	[INSERT_SOURCE] = {OWNER_WRITES, GENERIC, 6, {UUIDOID, UUIDOID, TEXTOID, INT4OID, TEXTOID, TEXTOID},
+	[INSERT_SOURCE] = {OWNER_WRITES, GENERIC, {UUIDOID, UUIDOID, TEXTOID, INT4OID, TEXTOID, TEXTOID},
 		"INSERT INTO %1$s (project_uuid, project_dbt_source_uuid, name, precedence,"
 		" dbt_connection_type, dbt_connection) VALUES ($1, $2, $3, $4, $5, $6)"
 		" RETURNING " AS_SENT("$6")},
-	[DELETE_SOURCE] = {OWNER_WRITES, GENERIC, 2, {UUIDOID, UUIDOID},
+	[DELETE_SOURCE] = {OWNER_WRITES, GENERIC, {UUIDOID, UUIDOID},
 		"DELETE" OF_TABLE OF_SOURCE},
 };
 /* INDENT ON */
@@ -149,12 +148,10 @@ typedef struct Identity
 } Identity;
 
 static void
-DropOutdatedPlans(XactEvent event, void *arg pg_attribute_unused())
+DropOutdatedPlans(XactEvent event pg_attribute_unused(), void *arg pg_attribute_unused())
 {
 	ListCell   *lc;
 
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-		return;
 	foreach(lc, outdated_plans)
 		SPI_freeplan(lfirst(lc));
 	list_free(outdated_plans);
@@ -180,6 +177,16 @@ ForgetPlans(void)
 	MemoryContextSwitchTo(caller);
 }
 
+static int
+CountArgs(const Oid *argtypes)
+{
+	int			nargs = 0;
+
+	while (OidIsValid(argtypes[nargs]))
+		nargs++;
+	return nargs;
+}
+
 static SPIPlanPtr
 GetPlan(Statement statement, const Tables *tables)
 {
@@ -193,12 +200,10 @@ GetPlan(Statement statement, const Tables *tables)
 		char	   *text = statements[statement].role == CALLER_ON_PROJECTS ?
 			psprintf(statements[statement].text, tables->projects_name, tables->project_uuid) :
 			psprintf(statements[statement].text, tables->sources_name);
-		Oid			argtypes[MAX_ARGS];
-		SPIPlanPtr	plan;
+		const Oid  *argtypes = statements[statement].argtypes;
+		SPIPlanPtr	plan = SPI_prepare_cursor(text, CountArgs(argtypes), unconstify(Oid *, argtypes),
+											  statements[statement].plan);
 
-		memcpy(argtypes, statements[statement].argtypes, sizeof(argtypes));
-		plan = SPI_prepare_cursor(text, statements[statement].nargs, argtypes,
-								  statements[statement].plan);
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "SPI_prepare_cursor failed: %s", SPI_result_code_string(SPI_result));
 		plans[statement] = plan;

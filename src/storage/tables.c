@@ -321,13 +321,10 @@ ForgetTables(Datum arg pg_attribute_unused(),
 }
 
 static void
-DropOutdated(XactEvent event, void *arg pg_attribute_unused())
+DropOutdated(XactEvent event pg_attribute_unused(), void *arg pg_attribute_unused())
 {
 	ListCell   *lc;
 
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-		return;
-	locked = false;
 	foreach(lc, outdated)
 		MemoryContextDelete(lfirst(lc));
 	list_free(outdated);

@@ -151,6 +151,11 @@ GRANT SELECT ON projects TO regress_dbt_owner;
 SET ROLE regress_dbt_owner;
 SELECT update_project_dbt_source(:p, :'ps', '{"name": "both"}') ->> 'name' AS managed;
 SELECT update_project_dbt_source(:p, :'qs', '{"name": "both"}');
+-- the projects stay what they are until the end of the transaction, though nothing was read of them
+BEGIN;
+SELECT update_project_dbt_source(:p, :'ps', '{"name": "locked"}') ->> 'name' AS managed;
+SELECT mode FROM pg_locks WHERE relation = 'projects'::regclass AND pid = pg_backend_pid();
+ROLLBACK;
 SELECT update_project_dbt_source(:nowhere, :'ps', '{"name": "both"}');
 RESET ROLE;
 ALTER TABLE projects ENABLE ROW LEVEL SECURITY;

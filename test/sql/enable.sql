@@ -17,9 +17,17 @@ SELECT status, body #>> '{error,message}' AS message FROM dbt.http_request('GET'
 SELECT count(*) FROM dbt.validate_dbt_connection('{"type": "none"}');
 
 -- what can't be the table of projects
-CREATE TABLE app.projects (id serial PRIMARY KEY, key uuid, code text UNIQUE, late uuid UNIQUE DEFERRABLE, part uuid, low uuid);
+CREATE TABLE app.projects (id serial PRIMARY KEY, key uuid, code text UNIQUE, late uuid UNIQUE DEFERRABLE, part uuid, low uuid, twice uuid);
 CREATE UNIQUE INDEX ON app.projects (part) WHERE id > 0;
 CREATE UNIQUE INDEX ON app.projects (id, low);
+CREATE UNIQUE INDEX ON app.projects (low, id);
+CREATE INDEX ON app.projects (key);
+-- an index that is not valid, as its column wasn't unique when it was made
+INSERT INTO app.projects (twice) VALUES (:p), (:p);
+\set VERBOSITY sqlstate
+CREATE UNIQUE INDEX CONCURRENTLY twice ON app.projects (twice);
+\set VERBOSITY default
+DELETE FROM app.projects;
 CREATE VIEW app.a_view AS SELECT key FROM app.projects;
 CREATE MATERIALIZED VIEW app.a_matview AS SELECT key FROM app.projects;
 CREATE FOREIGN DATA WRAPPER regress_dbt;
@@ -45,6 +53,7 @@ SELECT dbt.enable_dbt_sources('app.projects', 'key');
 SELECT dbt.enable_dbt_sources('app.projects', 'late');
 SELECT dbt.enable_dbt_sources('app.projects', 'part');
 SELECT dbt.enable_dbt_sources('app.projects', 'low');
+SELECT dbt.enable_dbt_sources('app.projects', 'twice');
 BEGIN READ ONLY;
 SELECT dbt.enable_dbt_sources('app.projects', 'key');
 ROLLBACK;
@@ -53,7 +62,8 @@ SELECT count(*) AS tables FROM pg_class WHERE relnamespace = 'dbt'::regnamespace
 -- an ordinary role that owns the table, or may reference it; default privileges open nothing
 CREATE ROLE regress_dbt_owner;
 CREATE ROLE regress_dbt_other;
-ALTER TABLE app.projects ADD UNIQUE (key);
+DROP INDEX app.twice;
+ALTER TABLE app.projects ADD UNIQUE (key), ADD other uuid UNIQUE;
 ALTER TABLE app.projects OWNER TO regress_dbt_owner;
 GRANT USAGE ON SCHEMA app, dbt TO regress_dbt_owner, regress_dbt_other;
 GRANT CREATE ON SCHEMA dbt TO regress_dbt_other;
@@ -85,6 +95,10 @@ CREATE TEMP TABLE projects (key uuid PRIMARY KEY);
 RESET ROLE;
 CREATE TABLE app.others (key uuid PRIMARY KEY);
 SELECT dbt.enable_dbt_sources('app.others');
+SELECT dbt.enable_dbt_sources('app.others', 'key');
+CREATE TABLE app.twins (id integer, key uuid PRIMARY KEY);
+SELECT dbt.enable_dbt_sources('app.twins');
+SELECT dbt.enable_dbt_sources('app.projects', 'other');
 SELECT dbt.enable_dbt_sources('app.projects', 'late');
 
 -- it works
@@ -92,18 +106,30 @@ INSERT INTO app.projects (key) VALUES (:p);
 SELECT dbt.create_project_dbt_source(:p, '{"name": "a", "dbtConnection": {"type": "none"}}') ->> 'name' AS created;
 -- a running session follows what is renamed
 ALTER TABLE app.projects RENAME TO "Projects of ours";
-SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "table"}') ->> 'name' AS renamed;
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "table"}') ->> 'name' AS renamed, jsonb_array_length(dbt.list_project_dbt_sources(:p)) AS listed;
 ALTER TABLE app."Projects of ours" RENAME key TO "The key";
-SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "column"}') ->> 'name' AS renamed;
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "column"}') ->> 'name' AS renamed, jsonb_array_length(dbt.list_project_dbt_sources(:p)) AS listed;
 ALTER SCHEMA app RENAME TO "An app";
-SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "schema"}') ->> 'name' AS renamed;
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "schema"}') ->> 'name' AS renamed, jsonb_array_length(dbt.list_project_dbt_sources(:p)) AS listed;
 CREATE SCHEMA app;
 ALTER TABLE "An app"."Projects of ours" SET SCHEMA app;
-SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "moved"}') ->> 'name' AS renamed;
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "moved"}') ->> 'name' AS renamed, jsonb_array_length(dbt.list_project_dbt_sources(:p)) AS listed;
 ALTER SCHEMA dbt RENAME TO "The dbt";
 SELECT "The dbt".update_project_dbt_source(:p, :p, '{"name": "schema of the extension"}') ->> 'name' AS renamed;
 ALTER SCHEMA "The dbt" RENAME TO dbt;
 SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+-- what it knew of them before is gone with the transaction, and looked up again only when they have changed
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "known"}') ->> 'name' AS renamed, jsonb_array_length(dbt.list_project_dbt_sources(:p)) AS listed;
+SELECT count(*) AS contexts FROM pg_backend_memory_contexts WHERE name IN ('dbt sources tables', 'SPI Plan') \gset
+BEGIN;
+ALTER TABLE dbt.project_dbt_sources SET (fillfactor = 90);
+SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "schema of the extension"}') ->> 'name' AS renamed, jsonb_array_length(dbt.list_project_dbt_sources(:p)) AS listed;
+CREATE TEMP TABLE unrelated ();
+SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+SELECT count(*) = 2 OR current_setting('debug_discard_caches') <> '0' AS once FROM pg_backend_memory_contexts WHERE name = 'dbt sources tables';
+COMMIT;
+SELECT count(*) AS tables FROM pg_backend_memory_contexts WHERE name = 'dbt sources tables';
+SELECT count(*) - :contexts AS more FROM pg_backend_memory_contexts WHERE name IN ('dbt sources tables', 'SPI Plan');
 
 -- and notices what is gone
 ALTER TABLE dbt.project_dbt_sources DROP CONSTRAINT project_dbt_sources_project_uuid_fkey;
@@ -118,9 +144,22 @@ ALTER TABLE dbt.project_dbt_sources ADD CONSTRAINT second FOREIGN KEY (project_u
 SELECT dbt.update_project_dbt_source(:p, :p, '{"name": "unclear"}');
 ALTER TABLE dbt.project_dbt_sources DROP CONSTRAINT second;
 SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
+-- or one in two ways, and by a column of the same number
+INSERT INTO "An app".twins VALUES (1, :p);
+UPDATE app."Projects of ours" SET other = :p;
+BEGIN;
+ALTER TABLE dbt.project_dbt_sources ADD CONSTRAINT second FOREIGN KEY (project_uuid) REFERENCES app."Projects of ours" (other);
+SELECT dbt.list_project_dbt_sources(:p);
+ROLLBACK;
+BEGIN;
+ALTER TABLE dbt.project_dbt_sources ADD CONSTRAINT second FOREIGN KEY (project_uuid) REFERENCES "An app".twins;
+SELECT dbt.list_project_dbt_sources(:p);
+ROLLBACK;
 -- another key on the same column to the same table, or on other columns, is not a second table
 ALTER TABLE dbt.project_dbt_sources ADD FOREIGN KEY (project_uuid) REFERENCES app."Projects of ours" ("The key"),
 	ADD note uuid REFERENCES "An app".others;
+CREATE TABLE "An app".pairs (project uuid, note uuid, UNIQUE (project, note));
+ALTER TABLE dbt.project_dbt_sources ADD FOREIGN KEY (project_uuid, note) REFERENCES "An app".pairs (project, note);
 SELECT dbt.list_project_dbt_sources(:p) -> 0 ->> 'name' AS listed;
 -- one that is not enforced, where PostgreSQL has such, says nothing
 SELECT current_setting('server_version_num')::integer >= 180000 AS has_not_enforced \gset
@@ -154,6 +193,14 @@ SELECT dbt.list_project_dbt_sources(:p);
 DROP VIEW dbt.project_dbt_sources;
 CREATE TABLE dbt.project_dbt_sources (project_uuid uuid, name text);
 SELECT dbt.enable_dbt_sources('"An app".others');
+DROP TABLE dbt.project_dbt_sources;
+
+-- what is called while the table is made has a safe path, and what it sets stays
+CREATE FUNCTION app.path() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('test.path', current_setting('search_path'), false); END $$;
+CREATE EVENT TRIGGER regress_path ON ddl_command_end EXECUTE FUNCTION app.path();
+SELECT dbt.enable_dbt_sources('"An app".others', 'key');
+DROP EVENT TRIGGER regress_path;
+SHOW test.path;
 DROP TABLE dbt.project_dbt_sources;
 
 -- a partitioned table; a uuid that is a domain

@@ -63,6 +63,10 @@ ALTER FUNCTION audit() SET search_path = pg_temp, dbt;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
 ALTER FUNCTION audit() SET search_path = pg_temp, dbt, pg_temp;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
+-- and other settings are none
+ALTER FUNCTION audit() RESET search_path;
+ALTER FUNCTION audit() SET work_mem = '1MB';
+SELECT update_project_dbt_source(:p, :'b', '{"name": "attacked"}');
 ALTER FUNCTION audit() SET search_path = dbt, pg_temp;
 SET ROLE regress_dbt_manager;
 SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "audited"}') ->> 'name' AS renamed;
@@ -94,10 +98,13 @@ RESET ROLE;
 SELECT * FROM dbt.audit;
 DROP TRIGGER audit ON project_dbt_sources;
 -- whatever the caller's search_path is, a function that isn't a trigger's has ours
-CREATE FUNCTION path_of(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', current_setting('search_path'); RETURN true; END $$;
+CREATE FUNCTION path_of(text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN RAISE NOTICE '%', set_config('test.path', current_setting('search_path'), false); RETURN true; END $$;
 ALTER TABLE project_dbt_sources ADD CONSTRAINT path CHECK (path_of(name));
 SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}') ->> 'name' AS renamed;
 SHOW search_path;
+-- what it sets itself stays
+SHOW test.path;
 ALTER TABLE project_dbt_sources DROP CONSTRAINT path;
 -- but one that has its own needs a safe one, as a trigger's does
 CREATE TABLE reserved (name text);
@@ -128,6 +135,7 @@ CREATE DOMAIN kept AS text CHECK (keep(VALUE) <> '');
 CREATE DOMAIN kept_longer AS kept;
 CREATE TABLE renamed (name text);
 GRANT ALL ON renamed TO regress_dbt_app;
+CREATE FUNCTION internal() RETURNS trigger LANGUAGE internal AS 'suppress_redundant_updates_trigger';
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SET search_path = dbt, pg_temp AS 'BEGIN RETURN NEW; END';
 CREATE FUNCTION try(change text, source uuid) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE said text;
@@ -151,12 +159,18 @@ SELECT try(change, :'b') FROM unnest(ARRAY[
 	'ALTER TABLE project_dbt_sources ADD CONSTRAINT labels EXCLUDE (keep(name) WITH =)',
 	'CREATE RULE label AS ON UPDATE TO project_dbt_sources DO ALSO INSERT INTO renamed VALUES (keep(NEW.name))',
 	'CREATE TRIGGER label BEFORE UPDATE ON project_dbt_sources FOR EACH ROW WHEN (keep(NEW.name) <> ''x'') EXECUTE FUNCTION note()',
+	'CREATE TRIGGER "0" BEFORE UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION internal()',
 	'CREATE VIEW labels AS SELECT keep(name) FROM project_dbt_sources',
 	'CREATE POLICY label ON project_dbt_sources USING (keep(name) <> ''x'')',
 	'ALTER FUNCTION keep(text) RESET search_path; CREATE INDEX labels ON project_dbt_sources (keep(name))']) change;
+-- of several the first is named
+SELECT try(change, :'b') FROM unnest(ARRAY[
+	'CREATE INDEX labels ON project_dbt_sources (keep(name)); CREATE TRIGGER label BEFORE UPDATE ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION internal()',
+	'ALTER TABLE project_dbt_sources ADD label text DEFAULT keep(''x''); CREATE INDEX labels ON project_dbt_sources (keep(name))',
+	'ALTER TABLE project_dbt_sources ADD label kept, ADD CONSTRAINT labels CHECK (keep(name) <> '''')']) WITH ORDINALITY t (change, n) ORDER BY n;
 DROP OPERATOR ### (NONE, text);
 DROP DOMAIN kept_longer, kept;
-DROP FUNCTION keep, note(), try;
+DROP FUNCTION keep, internal(), note(), try;
 DROP TABLE renamed;
 -- what PostgreSQL brings is safe as it is
 ALTER TABLE project_dbt_sources ADD found tsvector;
@@ -174,6 +188,16 @@ DELETE FROM project_dbt_sources WHERE project_uuid = :q;
 DROP TRIGGER redundant ON project_dbt_sources;
 DROP TRIGGER found ON project_dbt_sources;
 ALTER TABLE project_dbt_sources DROP found;
+-- whose owner may not read it, or not use its schema, is not counted where keys are
+BEGIN;
+REVOKE SELECT ON project_dbt_sources FROM regress_dbt_app;
+SELECT sum(connections) AS counted FROM encryption_keys();
+ROLLBACK;
+BEGIN;
+REVOKE USAGE ON SCHEMA dbt FROM regress_dbt_app;
+SELECT sum(connections) AS counted FROM encryption_keys();
+ROLLBACK;
+SELECT sum(connections) AS counted FROM encryption_keys();
 -- policies of this table are for who reads it directly
 ALTER TABLE project_dbt_sources ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
@@ -284,6 +308,8 @@ BEGIN
 		RAISE unique_violation USING MESSAGE = said[1], CONSTRAINT = said[2], TABLE = said[3], SCHEMA = said[4];
 	ELSIF cardinality(said) = 3 THEN
 		RAISE unique_violation USING MESSAGE = said[1], CONSTRAINT = said[2], TABLE = said[3];
+	ELSIF cardinality(said) = 2 THEN
+		RAISE unique_violation USING MESSAGE = said[1], CONSTRAINT = said[2];
 	END IF;
 	RAISE unique_violation USING MESSAGE = said[1];
 END $$;
@@ -294,10 +320,27 @@ EXCEPTION WHEN unique_violation OR serialization_failure THEN
 	RETURN sqlerrm;
 END $$;
 SELECT sent, told(sent) FROM unnest(ARRAY['"project_dbt_sources_project_uuid_name_key"', '"project_dbt_sources_project_uuid_name_key_102008"', '"project_dbt_sources_pkey_102008"',
-	'"project_dbt_sources_project_uuid_name_keys"', '"project_dbt_sources_project_uuid_name_key_x"', '"x"', 'project_dbt_sources_project_uuid_name_key',
+	'"project_dbt_sources_project_uuid_game_key"', '"project_dbt_sources_project_uuid_name_keys"', '"project_dbt_sources_project_uuid_name_key_x"', '"x"', 'project_dbt_sources_project_uuid_name_key',
 	'1|project_dbt_sources_project_uuid_name_key_102008|project_dbt_sources_102008|dbt', '2|project_dbt_sources_pkey_102008|project_dbt_sources_102008|dbt',
 	'3|project_dbt_sources_project_uuid_name_key|project_dbt_sources|public', '4|project_dbt_sources_project_uuid_name_key|project_dbt_sources_x|dbt',
-	'5|project_dbt_sources_project_uuid_name_key|project_dbt_sources', '6|project_dbt_sources_project_uuid_name_key"|project_dbt_sources|dbt']) WITH ORDINALITY t (sent, n) ORDER BY n;
+	'5|project_dbt_sources_project_uuid_name_key|project_dbt_sources', '6|project_dbt_sources_project_uuid_name_key"|project_dbt_sources|dbt', '7|project_dbt_sources_project_uuid_name_key']) WITH ORDINALITY t (sent, n) ORDER BY n;
+-- its detail may be a row, if it is a row that it refuses
+CREATE OR REPLACE FUNCTION node() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NEW.name LIKE '%of a table' THEN
+		RAISE EXCEPTION 'refused' USING ERRCODE = left(NEW.name, 5), DETAIL = 'a row', TABLE = 'x';
+	END IF;
+	RAISE EXCEPTION 'refused' USING ERRCODE = left(NEW.name, 5), DETAIL = 'no row';
+END $$;
+CREATE OR REPLACE FUNCTION told(sent text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+	RETURN dbt.update_project_dbt_source(project_uuid, project_dbt_source_uuid, jsonb_build_object('name', sent)) FROM dbt.project_dbt_sources WHERE NOT is_primary LIMIT 1;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN concat_ws(' ', SQLSTATE, SQLERRM, nullif(detail, ''));
+END $$;
+SELECT sent, told(sent) FROM unnest(ARRAY['23514 of a table', '23505 of a table', '23514', 'P0001 of a table', 'P0001']) WITH ORDINALITY t (sent, n) ORDER BY n;
 DROP TRIGGER node ON project_dbt_sources;
 DROP FUNCTION node, told;
 
@@ -308,7 +351,17 @@ ALTER TABLE project_dbt_sources DROP CONSTRAINT project_dbt_sources_project_uuid
 	ADD CONSTRAINT keys PRIMARY KEY (project_uuid, project_dbt_source_uuid) DEFERRABLE;
 SELECT create_project_dbt_source(:q, '{"name": "first", "dbtConnection": {"type": "none"}}') -> 'precedence' AS precedence;
 SELECT create_project_dbt_source(:q, '{"name": "first", "dbtConnection": {"type": "none"}}');
-ALTER TABLE project_dbt_sources DROP CONSTRAINT names, DROP CONSTRAINT keys,
+-- other unique indexes that have a name in them stay what they are
+ALTER TABLE project_dbt_sources DROP CONSTRAINT names;
+\set VERBOSITY terse
+CREATE UNIQUE INDEX some_names ON project_dbt_sources (project_uuid, name) WHERE name = 'first';
+SELECT create_project_dbt_source(:q, '{"name": "first", "dbtConnection": {"type": "none"}}');
+DROP INDEX some_names;
+CREATE UNIQUE INDEX names_and_types ON project_dbt_sources (name, lower(dbt_connection_type));
+SELECT create_project_dbt_source(:p, '{"name": "first", "dbtConnection": {"type": "none"}}');
+DROP INDEX names_and_types;
+\set VERBOSITY default
+ALTER TABLE project_dbt_sources DROP CONSTRAINT keys,
 	ADD PRIMARY KEY (project_uuid, project_dbt_source_uuid), ADD UNIQUE (project_uuid, name);
 
 -- columns that aren't what they were: an error, whatever is called, and nothing stored
@@ -342,6 +395,20 @@ ALTER TABLE project_dbt_sources ALTER name DROP NOT NULL;
 UPDATE project_dbt_sources SET name = NULL WHERE project_dbt_source_uuid = :'b';
 SELECT list_project_dbt_sources(:p);
 ROLLBACK;
+CREATE FUNCTION refused(change text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+	EXECUTE change;
+	RETURN list_project_dbt_sources('11111111-1111-4111-8111-111111111111');
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN detail;
+END $$;
+SET client_min_messages = warning;
+SELECT refused(format('ALTER TABLE project_dbt_sources DROP %I CASCADE', name)) FROM unnest(ARRAY['project_uuid', 'project_dbt_source_uuid', 'name', 'precedence',
+	'dbt_connection_type', 'dbt_connection', 'updated_at', 'version']) WITH ORDINALITY t (name, n) ORDER BY n;
+RESET client_min_messages;
+DROP FUNCTION refused;
 -- but their order doesn't matter, nor others
 BEGIN;
 ALTER TABLE project_dbt_sources ADD first text DEFAULT 'x', DROP created_at, DROP is_primary;

@@ -80,6 +80,7 @@ sub errors_in
 }
 chomp(my @expected = <DATA>);
 is(errors_in(slurp_file($node->logfile)), join("\n", @expected), 'each error has its SQLSTATE');
+like(slurp_file($node->logfile), qr/ERROR:  23514: .*"polite"\n.*DETAIL:  Failing row contains/, 'and where a constraint refuses a row, which one that is');
 
 ($out, $err) = run_command(installcheck('installcheck-sql', 'REGRESS=keys nonexistent'));
 isnt($? >> 8, 0, 'a test that fails makes it fail');
@@ -112,6 +113,7 @@ __DATA__
 01000 ... connection was not re-encrypted and left as it is
 01000 ... connections were not re-encrypted and left as they are
 01000 left out ... environment variables that change how dbt runs: LD_PRELOAD, PATH, ...
+01000 table dbt.project_dbt_sources is not counted
 09000 change of dbt source ... ... was suppressed
 09000 change of dbt source ... was suppressed
 2200H no precedence is left in the project
