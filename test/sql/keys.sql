@@ -7,6 +7,7 @@ CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), 
 SELECT enable_dbt_sources('projects');
 INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
 SELECT rotate_encryption_key() AS first \gset
+SELECT :'first' ~ '^\d{4}-\d\d-\d\d-[0-9a-f]{12}$' AS named;
 
 SELECT count(create_project_dbt_source(:p, jsonb_build_object('name', 'source ' || i, 'dbtConnection', jsonb_build_object(
 	'type', 'gitlab', 'personal_access_token', 'sesame-' || i, 'repository', 'r', 'branch', 'b', 'project_sub_path', '/'))))
@@ -78,7 +79,13 @@ BEGIN;
 UPDATE projects SET name = 'two';
 SELECT remove_encryption_key(:'second');
 ROLLBACK;
+-- until the end of the transaction nobody else removes one, and that is all that is locked
+PREPARE locked AS SELECT database, objid <> 0 AS key, objsubid, mode FROM pg_locks WHERE classid = 'pg_extension'::regclass AND pid = pg_backend_pid();
+BEGIN;
 SELECT remove_encryption_key(:'second');
+EXECUTE locked;
+COMMIT;
+EXECUTE locked;
 SELECT remove_encryption_key(:'first');
 SELECT count(*) FROM encryption_keys() WHERE kid IN (:'first', :'second', :'third');
 SELECT count(*) FILTER (WHERE (s -> 'hasCredentialError')::boolean) AS broken FROM jsonb_array_elements(list_project_dbt_sources(:p)) s;
@@ -94,6 +101,51 @@ SELECT reencrypt_dbt_connections();
 SELECT reencrypt_dbt_connections();
 CALL reencrypt_all_dbt_connections(1);
 DELETE FROM project_dbt_sources WHERE name IN ('source 2', 'source 4');
+
+-- a new key locks nothing; who encrypts has a lock on the key
+BEGIN;
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+EXECUTE locked;
+SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS type;
+EXECUTE locked;
+COMMIT;
+EXECUTE locked;
+SELECT reencrypt_dbt_connections() AS reencrypted;
+
+-- what is cut off needs its key if that is named, and otherwise nobody knows
+BEGIN;
+UPDATE project_dbt_sources SET dbt_connection = left(dbt_connection, 96) WHERE is_primary;
+SELECT sum(connections) AS counted FROM encryption_keys();
+UPDATE project_dbt_sources SET dbt_connection = left(dbt_connection, 95) WHERE is_primary;
+SELECT sum(connections) AS counted FROM encryption_keys();
+ROLLBACK;
+
+-- a table of that name in another schema needs its keys, too, if it can be one that an extension there has left
+CREATE SCHEMA aside;
+CREATE FUNCTION counted(make text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE connections bigint;
+BEGIN
+	EXECUTE make;
+	SELECT sum(k.connections) INTO connections FROM encryption_keys() k;
+	RAISE EXCEPTION 'undone';
+EXCEPTION WHEN raise_exception THEN
+	RETURN connections - (SELECT count(dbt_connection) FROM project_dbt_sources);
+END $$;
+SELECT changes, counted('CREATE TABLE aside.project_dbt_sources AS SELECT project_uuid, project_dbt_source_uuid AS uuid, dbt_connection FROM project_dbt_sources;
+	ALTER TABLE aside.project_dbt_sources ' || changes) FROM unnest(ARRAY[
+	'ADD FOREIGN KEY (project_uuid) REFERENCES projects',
+	'ADD FOREIGN KEY (project_uuid) REFERENCES projects, ALTER dbt_connection TYPE varchar',
+	'ADD FOREIGN KEY (project_uuid) REFERENCES projects, ALTER dbt_connection TYPE bytea USING convert_to(dbt_connection, ''UTF8'')',
+	'ADD FOREIGN KEY (project_uuid) REFERENCES projects, DROP dbt_connection',
+	'ADD FOREIGN KEY (uuid) REFERENCES projects NOT VALID',
+	'ADD FOREIGN KEY (project_uuid, uuid) REFERENCES project_dbt_sources',
+	'ADD CHECK (project_uuid IS NOT NULL)']) WITH ORDINALITY t (changes, n) ORDER BY n;
+SELECT kind, counted('CREATE TABLE aside.project_dbt_sources (project_uuid uuid REFERENCES projects, dbt_connection text) ' || kind || ';
+	INSERT INTO aside.' || of || ' SELECT project_uuid, dbt_connection FROM project_dbt_sources') FROM (VALUES
+	('PARTITION BY HASH (project_uuid); CREATE TABLE aside.part PARTITION OF aside.project_dbt_sources FOR VALUES WITH (MODULUS 1, REMAINDER 0)', 'part'),
+	('; CREATE TABLE aside.child () INHERITS (aside.project_dbt_sources)', 'child')) t (kind, of);
+DROP FUNCTION counted;
+DROP SCHEMA aside;
 
 -- arguments
 SELECT reencrypt_dbt_connections(0);
@@ -137,6 +189,7 @@ CALL reencrypt_all_dbt_connections();
 SELECT rotate_encryption_key();
 RESET default_transaction_read_only;
 
+DEALLOCATE locked;
 DROP TABLE before;
 DROP EXTENSION dbt_sources;
 DROP TABLE project_dbt_sources, projects;

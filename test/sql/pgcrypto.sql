@@ -40,6 +40,29 @@ ALTER EXTENSION pgcrypto SET SCHEMA regress_crypto;
 ALTER SCHEMA regress_crypto RENAME TO regress_elsewhere;
 SELECT set_project_dbt_connection(:p, '{"type": "none"}') ->> 'type' AS type;
 
+-- however often they change
+DO $$ BEGIN
+	FOR i IN 1 .. 100 LOOP
+		EXECUTE format('ALTER FUNCTION regress_elsewhere.hmac(bytea, bytea, text) COST %s', i);
+		PERFORM set_project_dbt_connection('11111111-1111-4111-8111-111111111111', '{"type": "none"}');
+	END LOOP;
+END $$;
+
+-- the library below may be out of memory, or not allow an algorithm: that isn't the caller's fault
+CREATE OR REPLACE FUNCTION regress_elsewhere.hmac(bytea, bytea, text) RETURNS bytea LANGUAGE plpgsql AS
+	$$ BEGIN RAISE EXCEPTION 'from below' USING ERRCODE = current_setting('test.code'); END $$;
+CREATE FUNCTION told(code text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE hint text;
+BEGIN
+	PERFORM set_config('test.code', code, false);
+	PERFORM set_project_dbt_connection('11111111-1111-4111-8111-111111111111', '{"type": "none"}');
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	RETURN concat_ws(' ', SQLSTATE, SQLERRM, '/ ' || nullif(hint, ''));
+END $$;
+SELECT code, told(code) FROM unnest(ARRAY['39000', '39P01', '22023', 'XX000', '53200', '57014', 'P0001']) WITH ORDINALITY t (code, n) ORDER BY n;
+DROP FUNCTION told;
+
 DROP EXTENSION dbt_sources;
 DROP TABLE project_dbt_sources, projects;
 DROP EXTENSION pgcrypto;

@@ -91,7 +91,9 @@ for my $case ([ 'no envelope', 'no envelope' ], [ 'an empty one', '' ], [ 'a hea
 
 # what somebody keeps in a temporary table of that name is no obstacle
 my $temporary = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \my $to_temporary, '>', \my $from_temporary;
-$to_temporary = "CREATE TEMP TABLE project_dbt_sources AS SELECT 'no envelope'::text AS dbt_connection;\n\\echo there\n";
+$to_temporary = "CREATE TEMP TABLE projects (project_uuid uuid PRIMARY KEY); INSERT INTO projects VALUES ('$project');
+	CREATE TEMP TABLE project_dbt_sources (project_uuid uuid REFERENCES projects, dbt_connection text);
+	INSERT INTO project_dbt_sources VALUES ('$project', 'no envelope');\n\\echo there\n";
 $temporary->pump until $from_temporary =~ /there/;
 is(sql("SELECT sum(connections) FROM encryption_keys()"), 1, "others' temporary tables are not counted");
 like(error_of("SELECT remove_encryption_key('$third')"), qr/55006: cannot remove the active/, 'nor in the way');
@@ -122,6 +124,33 @@ for my $case ([ "pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '
 $to_lock .= "\\q\n";
 $lock->finish;
 like(slurp_file($file), qr/$second/, 'nothing is removed then');
+
+# a database that is copied before it is asked, and re-encrypted then
+my ($locked, $copied) = grep { $_ eq 'other' || $_ eq 'closed' } split /\n/, sql('SELECT datname FROM pg_database ORDER BY ctid');
+my $fourth = sql('SELECT rotate_encryption_key()');
+sql('SELECT reencrypt_dbt_connections()');
+$lock = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr($locked) ], '<', \$to_lock, '>', \$from_lock;
+$to_lock = "BEGIN; LOCK TABLE project_dbt_sources; SELECT reencrypt_dbt_connections();\n\\echo there\n";
+$from_lock = '';
+$lock->pump until $from_lock =~ /there/;
+my $in_copy = '';
+my $removal = IPC::Run::start [ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres'), '-c', "SELECT remove_encryption_key('$third')" ], '2>', \$in_copy;
+$node->poll_query_until('postgres', "SELECT count(*) = 1 $worker") or die;
+sql("CREATE DATABASE copy TEMPLATE $copied");
+sql('SELECT reencrypt_dbt_connections()', $copied);
+$to_lock .= "COMMIT;\n\\q\n";
+$_->finish for $lock, $removal;
+like($in_copy, qr/55006: encryption key "$third" is in use.*in database "copy"/s, 'a copy that is made meanwhile is asked, too');
+sql('DROP DATABASE copy');
+# a snapshot that may see what needed the key, wherever it is
+my $reader = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('other') ], '<', \my $to_reader, '>', \my $from_reader;
+$to_reader = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 'there';\n";
+$reader->pump until $from_reader =~ /there/;
+like(error_of("SET lock_timeout = '200ms'; SELECT remove_encryption_key('$third')"), qr/55P03/, 'a snapshot in another database is waited for');
+$to_reader .= "\\q\n";
+$reader->finish;
+is(error_of("SELECT remove_encryption_key('$third')"), '', 'and without it the key goes');
+$third = $fourth;
 
 # a server without a free worker can't find out
 $node->append_conf('postgresql.conf', 'max_worker_processes = 1');
@@ -233,19 +262,21 @@ is(sql("SELECT count(*) FROM projects, jsonb_array_elements(list_project_dbt_sou
 # does the rest and tells how far it is
 my $all = sql('SELECT sum(connections) FROM encryption_keys()');
 my $stale = 'SELECT sum(connections) FROM encryption_keys() WHERE NOT active';
-my $held = sql("SELECT source FROM counters WHERE id = 1");
+my @held = (split /\n/, sql('SELECT source FROM counters ORDER BY source'))[0, -1];
 sql('SELECT rotate_encryption_key()');
-sql("BEGIN; SELECT update_project_dbt_source('$project', '$held', '{\"name\": \"held\"}'); PREPARE TRANSACTION 'holder'");
+sql("BEGIN; SELECT update_project_dbt_source('$project', '$held[$_]', '{\"name\": \"held $_\"}'); PREPARE TRANSACTION 'holder $_'") for 0, 1;
+my $of_first = "FROM project_dbt_sources WHERE project_dbt_source_uuid = '$held[0]'";
+my $old_envelope = sql("SELECT dbt_connection $of_first");
 my $waiting = "FROM pg_stat_activity WHERE query LIKE 'CALL%' AND wait_event_type = 'Lock'";
 my ($stdout, $stderr);
 my $call = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SET application_name = 'mine'", '-c', 'CALL reencrypt_all_dbt_connections(7)' ],
   '>', \$stdout, '2>', \$stderr;
 $node->poll_query_until('postgres', "SELECT count(*) = 1 $waiting");
-is(sql($stale), 1, 'a call has done all but what is locked');
+is(sql($stale), 2, 'a call has done all but what is locked');
 is(sql("SELECT application_name $waiting"), 'mine', 'it has the name that its caller gave it');
 sql("SELECT pg_terminate_backend(pid) $waiting");
 $call->finish;
-is(sql($stale), 1, 'what it had done stays when it is terminated');
+is(sql($stale), 2, 'what it had done stays when it is terminated');
 # a table in another schema has nothing to do with it
 sql("CREATE SCHEMA aside; CREATE TABLE aside.project_dbt_sources (LIKE project_dbt_sources INCLUDING DEFAULTS, FOREIGN KEY (project_uuid) REFERENCES projects);
 	INSERT INTO aside.project_dbt_sources (project_uuid, project_dbt_source_uuid, name, precedence, is_primary, dbt_connection) VALUES ('$project', '$project', 'aside', 0, true, 'no envelope')");
@@ -253,11 +284,26 @@ sql("CREATE SCHEMA aside; CREATE TABLE aside.project_dbt_sources (LIKE project_d
 $call = IPC::Run::start [ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'CALL reencrypt_all_dbt_connections(7)' ],
   '>', \$stdout, '2>', \$stderr;
 $node->poll_query_until('postgres', "SELECT count(*) = 1 $waiting AND now() - query_start > '4 seconds'");
-sql("COMMIT PREPARED 'holder'");
+sql("COMMIT PREPARED 'holder 0'");
+$node->poll_query_until('postgres', "SELECT count(*) = 1 $waiting AND (SELECT dbt_connection <> '$old_envelope' $of_first)");
+sql("COMMIT PREPARED 'holder 1'");
 $call->finish;
-like($stderr, qr/^NOTICE:  re-encrypted 1 connections, 0 left, \d+ a second\nNOTICE:  re-encrypted 1 connection\n\z/, 'the next call does the rest');
+like($stderr, qr/^NOTICE:  re-encrypted 1 connections, 1 left, \d+ a second\n(?:NOTICE:  re-encrypted 2 connections, 0 left, \d+ a second\n)?NOTICE:  re-encrypted 2 connections\n\z/,
+	'the next call does the rest, one after the other');
 is(sql($stale), 0, 'nothing is left');
 is(sql('SELECT sum(connections) FROM encryption_keys()'), $all, 'and nothing lost');
+
+# of what can't be decrypted a hundred are named
+sql("INSERT INTO project_dbt_sources (project_uuid, project_dbt_source_uuid, name, precedence, dbt_connection)
+	SELECT '$project', gen_random_uuid(), 'broken ' || i, 1000 + i, 'broken' FROM generate_series(1, 101) i");
+for my $case ([ 101, qr/\n\.\.\.\nHINT/ ], [ 100, qr/expected kind\.\nHINT/ ])
+{
+	my ($broken, $end) = @$case;
+	my $warning = error_of('SELECT reencrypt_dbt_connections()');
+	is(() = $warning =~ /source "broken \d+"/g, 100, "$broken connections that can not be decrypted: a hundred are named");
+	like($warning, qr/$broken connections were not re-encrypted.*$end/s, 'and all are counted');
+	sql("DELETE FROM project_dbt_sources WHERE name = 'broken 1'");
+}
 
 # the library is new, and the SQL still that of the version before
 sql('CREATE DATABASE old');
