@@ -57,7 +57,7 @@ SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' 
 SELECT status, headers ->> 'ETag' AS etag FROM http_request('PATCH', :'sources' || '/' || :p, '{}', '{"if-match": "*"}');
 SELECT status, headers ->> 'ETag' AS etag, body -> 'error' AS error FROM http_request('PATCH', :'sources' || '/' || :p, '{"name": "q"}', '{"if-match": "\"1\""}');
 SELECT sent, status, headers ->> 'ETag' AS etag, body #>> '{results,name}' AS name, body #>> '{error,name}' AS error FROM unnest(ARRAY['"2"', '"1", "3"', ' , "x" ,,"4",', 'W/"5"', 'W/"5","5"', '""',
-	'"05"', '"6', '6', '"6" "6"', '"6",*', '*,"6"', 'w/"6"', '"6"x', ',', '', '* ', '"6 "', E'"6\u00e9"', '"7","-1","99999999999999999999"']) WITH ORDINALITY AS t (sent, n),
+	'"05"', '"6', '6', '"6" "6"', '"6",*', '*,"6"', 'w/"6"', '"6"x', ',', '', '* ', '"6 "', E'"6\u00e9"', E'"6\u007f"', '"7","-1","99999999999999999999"']) WITH ORDINALITY AS t (sent, n),
 	http_request('PATCH', :'sources' || '/' || :p, jsonb_build_object('name', 'n' || n)::text, jsonb_build_object('If-Match', sent)) ORDER BY n;
 SELECT status, headers ->> 'ETag' AS etag, body #>> '{results,projectDbtSourceUuid}' AS uuid FROM http_request('POST', :'sources', '{"name": "v", "dbtConnection": {"type": "none"}}', '{"if-match": "ignored"}') \gset v_
 SELECT :v_status AS status, :'v_etag' AS etag;

@@ -163,6 +163,7 @@ SELECT v.* FROM validate_dbt_connection(jsonb_build_object('type', 'dbt', 'envir
 	(SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 100000) i))) WITH ORDINALITY v (path, message, n) WHERE n >= 100;
 
 SELECT try('"{\"name\": \"x\", \"dbtConnection\": {\"type\": \"none\"}}"'), try('{"name": "x", "dbtConnection": "{\"type\": \"none\"}"}');
+SELECT update_project_dbt_source(:p, :p, (SELECT jsonb_object_agg('ignored ' || i, i) FROM generate_series(1, 10) i)) ->> 'name' AS name;
 SELECT update_project_dbt_source(:p, :p, (SELECT jsonb_object_agg('ignored ' || i, i) FROM generate_series(1, 12) i)) ->> 'name' AS name;
 
 -- no value from a connection in a message
