@@ -357,20 +357,17 @@ AppendJsonString(StringInfo out, const char *string, int len)
 	const char *end = string + len;
 
 	appendStringInfoChar(out, '"');
-	while (string < end)
+	for (;;)
 	{
 		const char *plain = string;
-		unsigned char c = 0;
+		unsigned char c;
 
-		for (; string < end; string++)
-		{
-			c = *string;
-			if (c < ' ' || c == '"' || c == '\\')
-				break;
-		}
+		while (string < end && (unsigned char) *string >= ' ' && *string != '"' && *string != '\\')
+			string++;
 		appendBinaryStringInfo(out, plain, string - plain);
-		if (string++ == end)
+		if (string == end)
 			break;
+		c = *string++;
 		if (escapes[c] == '\0')
 			appendStringInfo(out, "\\u%04x", c);
 		else

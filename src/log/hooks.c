@@ -100,8 +100,7 @@ SilenceLogEntry(ErrorData *edata)
 		edata->message, edata->detail, edata->detail_log,
 		edata->hint, edata->context, edata->internalquery
 	};
-	bool		ours = edata->domain != NULL && strcmp(edata->domain, TEXTDOMAIN) == 0;
-	int			ntexts = ours ? 0 : lengthof(texts);
+	int			ntexts = IsOurs(edata) ? 0 : lengthof(texts);
 	int			names = ReadStatement();
 
 	for (int i = 0; i < ntexts; i++)

@@ -127,7 +127,7 @@ NonEmptyValue(const ConnectionFields *fields, const Field *field)
 const Field *
 ChangedDestination(const ConnectionFields *from, const ConnectionFields *to, Destination of)
 {
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		if (FieldIsDestination(field, to->variant, of) &&
 			!SameDestination(field, to->variant, NonEmptyValue(from, field), NonEmptyValue(to, field)))

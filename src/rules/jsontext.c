@@ -72,12 +72,11 @@ NumberTextFits(const char *text, int len)
 static int
 EscapedUnit(const char *at, const char *end)
 {
-	char		digits[5];
+	char		digits[] = "0000";
 
 	if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
 		return -1;
 	memcpy(digits, at + 2, 4);
-	digits[4] = '\0';
 	return (int) strtol(digits, NULL, 16);
 }
 
@@ -119,7 +118,6 @@ ReadJsonText(JsonLexContext *lex, Problems *problems)
 	Want		want = WANT_VALUE;
 
 	levels[0].step = PathFrom("");
-	levels[0].is_object = false;
 	for (;;)
 	{
 		Level	   *level = &levels[depth];

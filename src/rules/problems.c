@@ -29,7 +29,7 @@
 Path
 PathFrom(const char *path)
 {
-	Path		start = {NULL, path, strlen(path), 0, false};
+	Path		start = {NULL, path};
 
 	return start;
 }
@@ -37,7 +37,7 @@ PathFrom(const char *path)
 Path
 PathOfMember(const Path *outer, const char *name, int len)
 {
-	Path		member = {outer, name, len, 0, false};
+	Path		member = {outer, name, len};
 
 	return member;
 }
@@ -45,8 +45,9 @@ PathOfMember(const Path *outer, const char *name, int len)
 Path
 PathOfElement(const Path *outer, int index)
 {
-	Path		element = {outer, NULL, 0, index, false};
+	Path		element = {outer};
 
+	element.index = index;
 	return element;
 }
 

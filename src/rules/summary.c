@@ -33,7 +33,7 @@ PushSummary(JsonbParseState **state, const Source *source, const ConnectionField
 	else
 		JsonPushString(state, "type", variant_names[fields->variant]);
 
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		const JsonbValue *value;
 		JsonbValue	identity;

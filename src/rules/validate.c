@@ -234,11 +234,13 @@ ValidateConnection(const ConnectionFields *fields, Problems *problems)
 	/* what is known is neither deep nor a number, or not valid */
 	if (!fields->only_known)
 		ValidateLimits(document->val.binary.data, fields->variant, CONNECTION_PATH, problems);
-	for (int i = 0; i < NUM_FIELDS; i++)
+	foreach_field(field)
 	{
-		if (fields->origin[i] == ORIGIN_SENT)
-			ValidateField(fields, &connection_fields[i], &fields->values[i], problems);
-		else if (fields->origin[i] != ORIGIN_KEPT && FieldIsRequired(&connection_fields[i], fields->variant))
-			AddProblem(problems, FieldPath(&connection_fields[i]), "is required");
+		Origin		origin = fields->origin[field - connection_fields];
+
+		if (origin == ORIGIN_SENT)
+			ValidateField(fields, field, FieldValue(fields, field), problems);
+		else if (origin != ORIGIN_KEPT && FieldIsRequired(field, fields->variant))
+			AddProblem(problems, FieldPath(field), "is required");
 	}
 }

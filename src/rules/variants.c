@@ -101,7 +101,7 @@ VariantByName(const char *name, int len)
 const Field *
 FieldByName(Variant variant, const char *name, int len)
 {
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		if (field->name_len == len && FieldIsKnown(field, variant) &&
 			memcmp(field->name, name, len) == 0)
@@ -138,7 +138,7 @@ FieldIsDestination(const Field *field, Variant variant, Destination of)
 const Field *
 EnvironmentField(Variant variant)
 {
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		if (field->type == FIELD_ENVIRONMENT && FieldIsKnown(field, variant))
 			return field;

@@ -94,6 +94,9 @@ extern const char *const service_hosts[NUM_VARIANTS];
 #define NUM_FIELDS 23
 extern const Field connection_fields[];
 
+#define foreach_field(field) \
+	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+
 /* by dbt's convention the name of an environment variable with a secret */
 #define SECRET_VARIABLE_PREFIX "DBT_ENV_SECRET"
 

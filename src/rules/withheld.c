@@ -32,7 +32,7 @@ typedef struct Variable
 Holder
 ConnectionHolder(const ConnectionFields *fields)
 {
-	Holder		holder = {fields->variant, false, fields->update, fields->document.val.binary.data, fields->stored};
+	Holder		holder = {fields->variant, fields->update, fields->document.val.binary.data, fields->stored};
 
 	return holder;
 }
@@ -43,7 +43,7 @@ ConnectionHolder(const ConnectionFields *fields)
 Holder
 VariableHolder(const ConnectionFields *fields, int index, JsonbContainer *variable)
 {
-	Holder		holder = {VARIANT_UNKNOWN, false, fields->update, variable, fields->counterparts[index]};
+	Holder		holder = {VARIANT_UNKNOWN, fields->update, variable, fields->counterparts[index]};
 	JsonbValue	key;
 
 	holder.secret_value = JsonFindString(variable, "key", &key) && IsSecretVariable(&key);
@@ -99,7 +99,8 @@ IsKept(const Holder *holder, const JsonMember *member)
 }
 
 /*
- * Whether a member of what was sent is stored.
+ * Whether a member of what was sent is stored.  Where null isn't valid, there is
+ * none.
  */
 bool
 IsSent(const Holder *holder, const JsonMember *member)
@@ -107,7 +108,7 @@ IsSent(const Holder *holder, const JsonMember *member)
 	JsonbValue	stored;
 
 	if (holder->update && member->value.type == jbvNull)
-		return !IsWithheld(holder, &member->key) || IsRequired(holder, &member->key);
+		return false;
 	return holder->stored == NULL || !JsonIsEmptyString(&member->value) ||
 		!IsWithheld(holder, &member->key) ||
 		getKeyJsonValueFromContainer(holder->stored, member->key.val.string.val,
@@ -176,7 +177,7 @@ SendsSecrets(const ConnectionFields *fields)
 
 	if (fields->variant == VARIANT_UNKNOWN)
 		return false;
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		if (KeepsSecret(fields, field))
 			return false;
@@ -222,7 +223,7 @@ SameName(const Variable *a, const Variable *b)
 static Variable *
 SortedVariables(JsonbContainer *environment, int *count)
 {
-	Variable   *variables = palloc_extended((JsonContainerSize(environment) + 1) * sizeof(Variable), MCXT_ALLOC_HUGE);
+	Variable   *variables = palloc_extended(JsonContainerSize(environment) * sizeof(Variable), MCXT_ALLOC_HUGE);
 	JsonMembers members = JsonMembersOf(environment);
 	JsonMember	member;
 
@@ -259,12 +260,9 @@ PairVariables(JsonbContainer *fresh, JsonbContainer *stored, JsonbContainer **co
 
 	while (i < nfresh && j < nstored)
 	{
-		Variable	by_name = b[j];
-
-		by_name.index = a[i].index;
 		if (SameName(&a[i], &b[j]))
 			counterparts[a[i++].index] = b[j++].object;
-		else if (CompareVariables(&a[i], &by_name) < 0)
+		else if (CompareVariables(&a[i], &b[j]) < 0)
 			i++;
 		else
 			j++;
@@ -338,14 +336,9 @@ KeepVariable(ConnectionFields *fields, int index, JsonbContainer *object, const 
 			 const Path *path, Problems *problems)
 {
 	Holder		variable = VariableHolder(fields, index, object);
-	Kept		kept = KEPT_NOTHING;
 	JsonbValue	value;
 
-	if (variable.stored != NULL)
-		kept = KeepMembers(&variable, send_again, path, problems);
-	if (kept == KEPT_NOTHING)
-		fields->counterparts[index] = NULL;
-	if (kept == KEPT_UNKNOWN)
+	if (variable.stored != NULL && KeepMembers(&variable, send_again, path, problems) == KEPT_UNKNOWN)
 		fields->only_known = false;
 	if (variable.secret_value && JsonFind(object, "value", &value) && JsonIsEmptyString(&value) &&
 		!KeepsValue(fields, index, object))
@@ -368,7 +361,7 @@ KeepVariables(ConnectionFields *fields, JsonbContainer *sent, const JsonbValue *
 	JsonMember	member;
 	Path		environment = PathFrom(ENVIRONMENT_PATH);
 
-	fields->counterparts = palloc_extended((JsonContainerSize(sent) + 1) * sizeof(JsonbContainer *),
+	fields->counterparts = palloc_extended(JsonContainerSize(sent) * sizeof(JsonbContainer *),
 										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	/* mostly there is nothing that could be kept */
 	if (stored != NULL && JsonIsArray(stored) && !(only_known && SendsSecretVariables(sent)))
@@ -430,7 +423,7 @@ KeepWithheld(ConnectionFields *fields, Jsonb *stored, Problems *problems)
 	}
 
 	send_again = WhySendAgain(&old, fields, DESTINATION_OF_SECRETS);
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		const JsonbValue *kept = FieldValue(&old, field);
 
@@ -487,19 +480,22 @@ JsonbValue *
 RedactConnection(JsonbParseState **state, const ConnectionFields *fields, bool with_environment)
 {
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	for (int i = 0; i < NUM_FIELDS; i++)
+	foreach_field(field)
 	{
-		const Field *field = &connection_fields[i];
-		JsonbValue	value = fields->values[i];
+		const JsonbValue *value = FieldValue(fields, field);
+		JsonbValue	shown;
 
-		if (fields->origin[i] != ORIGIN_SENT || field->trait == TRAIT_SECRET)
+		if (value == NULL || field->trait == TRAIT_SECRET)
 			continue;
 		if (field->type != FIELD_ENVIRONMENT)
-			JsonPushValue(state, field->name, &value);
-		else if (with_environment && JsonIsArray(&value))
+		{
+			shown = *value;
+			JsonPushValue(state, field->name, &shown);
+		}
+		else if (with_environment && JsonIsArray(value))
 		{
 			JsonPushKey(state, field->name);
-			RedactEnvironment(state, value.val.binary.data);
+			RedactEnvironment(state, value->val.binary.data);
 		}
 	}
 	return pushJsonbValue(state, WJB_END_OBJECT, NULL);

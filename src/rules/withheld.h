@@ -19,10 +19,10 @@
 typedef struct Holder
 {
 	Variant		variant;		/* VARIANT_UNKNOWN for a variable */
-	bool		secret_value;	/* of a variable: by its name */
 	bool		update;			/* null removes what is withheld */
 	JsonbContainer *sent;
 	JsonbContainer *stored;		/* its stored counterpart, or NULL */
+	bool		secret_value;	/* of a variable: by its name */
 } Holder;
 
 extern bool SendsSecrets(const ConnectionFields *fields);

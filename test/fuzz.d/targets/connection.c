@@ -59,7 +59,7 @@ Updated(Jsonb *stored, Jsonb *update)
 static bool
 HasUnused(const ConnectionFields *fields)
 {
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		if (FieldValue(fields, field) != NULL && IsUnused(fields, field))
 			return true;
