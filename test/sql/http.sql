@@ -94,12 +94,21 @@ SELECT status, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->
 	"y": "\ud83e\udd8a \\u0000 \\\\ud800", "z\ud800": 1.5e3, "environment": [{"key": "A", "value": "\u0001\u0000"}]}}'),
 	jsonb_array_elements(body #> '{error,data}') p;
 SELECT sent, body #>> '{error,message}' AS message, p ->> 'path' AS path, p ->> 'message' AS problem
-FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}', '["\u0000", 0e1000, 1e1000]', '["u0000", "xu0000", "\ud83e\udd8a", "xud800", "\\u0000", "u000", "\u0001", 1e999999]'])
+FROM unnest(ARRAY['1e999999', '["\ud800"]', '{"": {"": 1e999999}}', '{"a": {"b": 1e999999}}', '["\u0000", 0e1000, 1e1000]', '["u0000", "xu0000", "\ud83e\udd8a", "xud800", "\\u0000", "u000", "\u0001", 1e999999]'])
 	WITH ORDINALITY t (sent, n), http_request('POST', :'sources', sent),
 	jsonb_array_elements(body #> '{error,data}') p ORDER BY n;
+-- which escapes jsonb can hold, wherever they are
+SELECT sent, p ->> 'message' AS problem FROM unnest(ARRAY['\u0001', '\ud7ff\ue000', '\ud800\udc00', '\udbff\udfff', '\ud800', '\udfff', '\ud800x', '\ud800\udbff', '\ud800\ue000', '\udbff\udbff',
+	'\udc00\udc00', '\udfff\udfff', 'x\u0000', '\u0000a', '\n\u0000', '\u0001\u0000', '\ud800\udc00\u0000', '\ud800\udc00\udc00', '\\\u0000', '\\u0000', '\\\\u0000']) WITH ORDINALITY t (sent, n)
+LEFT JOIN LATERAL (SELECT p FROM http_request('POST', :'sources', '["' || sent || '", 1e999999]'), jsonb_array_elements(body #> '{error,data}') p WHERE p ->> 'path' = '[0]') p ON true ORDER BY n;
+-- numbers that are written at length; as deep as a body may be, and a level more
+SELECT string_agg(p ->> 'path', ' ' ORDER BY n) AS refused FROM http_request('POST', :'sources', '["\u0000", 0e1000, 0e1001, 1e' || repeat('0', 9996) || '7, 1e' || repeat('0', 9997) || '7]'),
+	jsonb_array_elements(body #> '{error,data}') WITH ORDINALITY p (p, n);
+SELECT levels, string_agg(p ->> 'message', '; ' ORDER BY n) AS problems FROM unnest(ARRAY[1001, 1002]) levels,
+	http_request('POST', :'sources', repeat('[', levels) || '"\u0000"' || repeat(']', levels)), jsonb_array_elements(body #> '{error,data}') WITH ORDINALITY p (p, n) GROUP BY levels ORDER BY levels;
 -- a long name is clipped between its escapes, so that its path stays JSON
-SELECT p ->> 'path' AS path FROM http_request('POST', :'sources', format('{"%s\n": 1e999999, "%s\"b": 1e999999, "%s": 1e999999, "%s\nd": 1e999999}',
-	repeat('a', 62), repeat('b', 62), repeat('\u0001', 11), repeat('d', 61))), jsonb_array_elements(body #> '{error,data}') p;
+SELECT p ->> 'path' AS path FROM http_request('POST', :'sources', format('{"%s\n": 1e999999, "%s\"b": 1e999999, "%s": 1e999999, "%s\nd": 1e999999, "%s": 1e999999}',
+	repeat('a', 62), repeat('b', 62), repeat('\u0001', 11), repeat('d', 61), repeat('\\', 32))), jsonb_array_elements(body #> '{error,data}') p;
 SELECT count(*), body #>> '{error,message}' AS message, body #> '{error,data}' AS data FROM unnest(ARRAY['{"a" 1}', '{"a":}', '{"a":1,}', '{"a":1]',
 	'{,}', '{1:1}', '[1:2]', '{"a"::1}', '{"a":1:2}', '{"a":1 "b"}', '{"a","b"}', '{"a"', '[1,]', '[1 2]', '[,1]', '[1}', '[', ']', '}', ',', ':', '1 2', '{}{}', '[]]', 'tru', '01', '1e', '"\u00zz"', '"', E'"\t"']) sent,
 	http_request('POST', :'sources', sent) GROUP BY message, data;

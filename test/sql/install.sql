@@ -20,7 +20,7 @@ FROM pg_proc
 WHERE pronamespace = 'dbt'::regnamespace AND probin LIKE '%dbt_sources'
 ORDER BY proname COLLATE "C";
 
-SELECT boot_val FROM pg_settings WHERE name = 'dbt_sources.keyring_file';
+SELECT name, boot_val, unit, min_val, context FROM pg_settings WHERE name LIKE 'dbt\_sources.%' ORDER BY name COLLATE "C";
 SELECT dbt.rotate_encryption_key() ~ '^\d{4}-\d\d-\d\d-[0-9a-f]{12}$' AS kid;
 
 DROP EXTENSION dbt_sources;

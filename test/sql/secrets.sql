@@ -17,7 +17,8 @@ INSERT INTO projects (project_uuid, name) VALUES (:p, 'one');
 SELECT set_project_dbt_connection(:p, '{"type": "gitlab", "personal_access_token": "sesame-1", "repository": "r",
 	"branch": "b", "project_sub_path": "/", "ssh_key": "sesame-2", "nested": {"deep": ["sesame-3"]}, "empty": "",
 	"environment": [{"key": "DBT_ENV_SECRET_A", "value": "sesame-4"}, {"key": "DBT_ENV_SECRETB", "value": "sesame-5"},
-		{"key": "DBT_ENV", "value": "shown", "note": "sesame-6"}, {"key": "DBT_ENV_SECRET_A", "value": "sesame-7", "note": ""}]}') ->> 'type' AS type;
+		{"key": "DBT_ENV", "value": "shown", "note": "sesame-6"}, {"key": "DBT_ENV_SECRET_A", "value": "sesame-7", "note": ""},
+		{"key": "DBT_ENV_SECRET", "value": "sesame-8"}, {"key": "DBT_ENV_SECRE", "value": "shown"}, {"key": "XDBT_ENV_SECRET", "value": "shown"}]}') ->> 'type' AS type;
 SELECT get_project_dbt_source(:p, :p) -> 'dbtConnection' AS view;
 SELECT get_project_dbt_source(:p, :p)::text ~ 'sesame' OR list_project_dbt_sources(:p)::text ~ 'sesame' AS leaked;
 
@@ -101,6 +102,9 @@ FROM (VALUES ('github', NULL, ARRAY['', 'github.com', 'GitHub.com', 'github.com.
 	('bitbucket', 'bitbucket.org', ARRAY[NULL, 'Bitbucket.org', 'bitbucket.com']),
 	('gitlab', 'Own.example:8443', ARRAY['own.example:8443', 'own.example.:8443', 'own.example:8444', 'own.example', NULL]),
 	('gitlab', 'ÄÖ.example', ARRAY['äö.example', 'ÄÖ.example', ' ÄÖ.example', 'ÄÖ.EXAMPLE']),
+	('gitlab', 'h', ARRAY['H.', 'hh']), ('gitlab', '.', ARRAY[' ', '..']), ('gitlab', '.:443', ARRAY[':443']), ('gitlab', 'A:', ARRAY['a:']), ('gitlab', 'A:x', ARRAY['a:x']),
+	('gitlab', 'A/b', ARRAY['a/b']), ('gitlab', 'X@A', ARRAY['x@a']), ('gitlab', 'https://@A/b', ARRAY['https://@a/b']), ('gitlab', 'https://A?b', ARRAY['https://a?b']),
+	('gitlab', 'https://A/b', ARRAY['https://a/!c~', 'https://a.', 'https://a/b c', 'https://a/b\c', E'https://a/b\u007f', 'https://a/bä', 'https://a:443/b', 'https://b/b']),
 	('gitlab', 'https://own.example', ARRAY['https://own.example/', 'HTTPS://Own.example./path', 'http://own.example', 'own.example'])) h (type, stored, hosts),
 	unnest(hosts) sent,
 	LATERAL (SELECT after(jsonb_build_object('type', type, 'personal_access_token', 't') || CASE WHEN stored IS NULL THEN '{}' ELSE jsonb_build_object('host_domain', stored) END,
@@ -115,6 +119,10 @@ FROM (VALUES (NULL, ARRAY['', 'https://metadata.cloud.getdbt.com/graphql', 'http
 	('https://own.example:1/a?b=c', ARRAY['https://own.example:1/d', 'https://own.example:1', 'https://own.example/a?b=c', 'https://own.example:1?b=c'])) h (stored, endpoints),
 	unnest(endpoints) sent;
 
+-- what isn't a text is no destination; what holds nothing goes anywhere
+SELECT after('{"type": "gitlab", "personal_access_token": "t"}', '{"type": "gitlab", "host_domain": 7}') AS host, after('{"type": "bitbucket", "personal_access_token": "t"}', '{"type": "bitbucket", "username": []}') AS username,
+	after('{"type": "gitlab", "personal_access_token": "t", "a": null, "b": "", "c": [], "d": [null], "e": {}, "f": 0, "g": false}', '{"type": "gitlab", "personal_access_token": "t2", "host_domain": "evil.example"}') AS unknown;
+
 -- null removes what may be missing, and what is of no use goes
 SELECT stored ->> 'type' AS type, sent - '{type}'::text[] AS sent, after(stored, sent)
 FROM (VALUES ('{"type": "dbt_cloud_ide", "api_key": "k", "webhook_hmac_secret": "w"}'::jsonb, ARRAY['{"webhook_hmac_secret": null}', '{"api_key": null}', '{"webhook_hmac_secret": null, "discovery_api_endpoint": "https://evil.example"}']),
@@ -122,6 +130,7 @@ FROM (VALUES ('{"type": "dbt_cloud_ide", "api_key": "k", "webhook_hmac_secret": 
 	('{"type": "github", "personal_access_token": "t"}', ARRAY['{"personal_access_token": null}', '{"personal_access_token": null, "host_domain": "evil.example"}',
 		'{"authorization_method": "installation_id", "installation_id": "1"}', '{"authorization_method": "installation_id", "installation_id": "1", "host_domain": "evil.example"}',
 		'{"authorization_method": "installation_id", "installation_id": "1", "personal_access_token": "t2"}', '{"authorization_method": "installation_id", "installation_id": null}']),
+	('{"type": "none", "key": "k", "value": "v"}', ARRAY['{}', '{"key": null}', '{"value": null}', '{"key": "", "value": "w"}']),
 	('{"type": "none", "environment": [{"key": "DBT_ENV_SECRET_A", "value": "a", "note": "n"}]}', ARRAY['{"environment": null}', '{"environment": ""}', '{"environment": [{"key": "DBT_ENV_SECRET_A", "value": null}]}',
 		'{"environment": [{"key": "DBT_ENV_SECRET_A", "note": null}]}', '{"environment": [{"key": "DBT_ENV_SECRET_A", "value": "b"}]}'])) c (stored, changes),
 	LATERAL (SELECT jsonb_build_object('type', stored ->> 'type') || change::jsonb AS sent FROM unnest(changes) change) s;
@@ -137,6 +146,12 @@ FROM (VALUES ('{"type": "gitlab", "personal_access_token": "", "note": ""}'::jso
 		'{"environment": [{"key": "DBT_ENV_SECRET_NEW"}]}', '{"environment": [{"key": "DBT_ENV_SECRET_B", "value": ""}, {"key": "DBT_ENV_SECRET_B", "value": ""}]}', '{"environment": [{"key": "A", "value": ""}]}']),
 	('{"type": "none"}', ARRAY['{"environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}]}'])) c (stored, changes),
 	LATERAL (SELECT jsonb_build_object('type', stored ->> 'type') || change::jsonb AS sent FROM unnest(changes) change) s;
+
+-- each variable finds its own, however both environments are ordered
+SELECT count(*) AS orders, count(*) FILTER (WHERE after(jsonb_build_object('type', 'none', 'environment', stored), jsonb_build_object('type', 'none', 'environment', sent))::jsonb = jsonb_build_object('environment', kept)) AS kept
+FROM generate_series(1, 50) i, LATERAL (SELECT jsonb_agg(jsonb_build_object('key', name, 'value', name) ORDER BY md5(name || i)) AS stored,
+	jsonb_agg(jsonb_build_object('key', name, 'value', '') ORDER BY md5(i || name)) AS sent, jsonb_agg(jsonb_build_object('key', name, 'value', name) ORDER BY md5(i || name)) AS kept
+	FROM unnest('{DBT_ENV_SECRET,DBT_ENV_SECRETA,DBT_ENV_SECRET_A,DBT_ENV_SECRET_AB,DBT_ENV_SECRET_B,DBT_ENV_SECRET_BCD}'::text[]) name) e;
 
 -- another type carries nothing over
 SELECT after('{"type": "gitlab", "personal_access_token": "t", "ssh_key": "s", "environment": [{"key": "DBT_ENV_SECRET_A", "value": "a"}]}', '{"type": "bitbucket"}') AS other,
@@ -227,6 +242,9 @@ CREATE FUNCTION seal(header text, plaintext text) RETURNS text LANGUAGE sql AS $
 	FROM from_base64url(pg_read_file(current_setting('dbt_sources.keyring_file'))::jsonb #>> '{keys,0,k}') key, gen_random_bytes(16) iv,
 		encrypt_iv(convert_to(plaintext, 'UTF8'), substr(key, 33), iv, 'aes') ciphertext $$;
 CREATE FUNCTION header(envelope text) RETURNS text LANGUAGE sql AS $$ SELECT convert_from(from_base64url(split_part(envelope, '.', 1)), 'UTF8') $$;
+CREATE FUNCTION opened(envelope text) RETURNS text LANGUAGE sql AS $$
+	SELECT convert_from(decrypt_iv(from_base64url(split_part(envelope, '.', 4)), substr(from_base64url(key ->> 'k'), 33), from_base64url(split_part(envelope, '.', 3)), 'aes'), 'UTF8')
+	FROM jsonb_array_elements(pg_read_file(current_setting('dbt_sources.keyring_file'))::jsonb -> 'keys') key WHERE key ->> 'kid' = header(envelope)::jsonb ->> 'kid' $$;
 
 -- a variable that is refused today, but was stored before: whoever runs dbt doesn't get it
 UPDATE project_dbt_sources SET dbt_connection = seal(split_part(dbt_connection, '.', 1), '{"type": "dbt", "environment": [{"key": "LD_PRELOAD", "value": "sesame"}, {"key": "A", "value": "a"},
@@ -237,11 +255,39 @@ SELECT update_project_dbt_source(:p, :'a', '{"dbtConnection": {"type": "dbt", "t
 SELECT update_project_dbt_source(:p, :'a', jsonb_build_object('dbtConnection', get_project_dbt_source(:p, :'a') -> 'dbtConnection'));
 \set VERBOSITY terse
 SELECT project_dbt_connection(:p, :'a');
+-- up to ten of them are named, and a name is quoted where that is needed
+CREATE FUNCTION store_unseen(environment jsonb) RETURNS void LANGUAGE sql AS $$ UPDATE project_dbt_sources
+	SET dbt_connection = seal(split_part(dbt_connection, '.', 1), jsonb_build_object('type', 'dbt', 'environment', environment)::text) WHERE name = 'b' $$;
+CREATE FUNCTION variables(VARIADIC names text[]) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_agg(jsonb_build_object('key', name, 'value', 'v')) FROM unnest(names) name $$;
+SELECT store_unseen(variables('A', 'a"b\c')) AS stored \gset
+SELECT project_dbt_connection(:p, :'a');
+SELECT store_unseen(variables(VARIADIC array_agg('LD_' || i))) AS stored FROM generate_series(1, 10) i \gset
+SELECT project_dbt_connection(:p, :'a');
+SELECT store_unseen(variables(VARIADIC array_agg('LD_' || i))) AS stored FROM generate_series(1, 11) i \gset
+SELECT project_dbt_connection(:p, :'a');
 \set VERBOSITY default
 -- a view shows no more of an environment that couldn't be stored today than its variables
-UPDATE project_dbt_sources SET dbt_connection = seal(split_part(dbt_connection, '.', 1), '{"type": "dbt", "environment": ["text", ["text"], {"key": 1, "value": "one"},
-	{"key": "A"}, {"value": "none"}, {"key": "B", "value": 2}, {"key": "C", "value": "c", "note": "n"}]}') WHERE project_dbt_source_uuid = :'a';
+SELECT store_unseen('["text", ["text"], {"key": 1, "value": "one"}, {"key": "A"}, {"value": "none"}, {"key": "B", "value": 2}, {"key": "C", "value": "c", "note": "n"}]') AS stored \gset
 SELECT get_project_dbt_source(:p, :'a') #> '{dbtConnection,environment}' AS shown;
+-- but whoever runs dbt gets what is stored, less what is refused; and an update keeps it, as a whole or a variable of it
+CREATE FUNCTION unseen(environment jsonb, OUT shown jsonb, OUT handed_out jsonb, OUT kept boolean, OUT sent text) LANGUAGE plpgsql AS $$
+DECLARE
+	p CONSTANT uuid = '11111111-1111-4111-8111-111111111111';
+	s CONSTANT uuid = project_dbt_source_uuid FROM project_dbt_sources WHERE name = 'b';
+BEGIN
+	PERFORM store_unseen(environment);
+	shown = get_project_dbt_source(p, s) -> 'dbtConnection';
+	handed_out = project_dbt_connection(p, s) -> 'environment';
+	PERFORM update_project_dbt_source(p, s, '{"dbtConnection": {"type": "dbt", "target": "t"}}');
+	kept = opened(dbt_connection)::jsonb = jsonb_build_object('type', 'dbt', 'target', 't', 'environment', environment) FROM project_dbt_sources WHERE name = 'b';
+	PERFORM update_project_dbt_source(p, s, '{"dbtConnection": {"type": "dbt", "environment": [{"key": "DBT_ENV_SECRET_A", "value": ""}, {"key": "A", "value": "", "note": ""}]}}');
+	sent = project_dbt_connection(p, s) -> 'environment';
+EXCEPTION WHEN invalid_parameter_value THEN
+	GET STACKED DIAGNOSTICS sent = PG_EXCEPTION_DETAIL;
+END $$;
+SELECT environment, u.* FROM unnest(ARRAY['"text"', '7', 'null', 'false', '{}', '{"A": {"key": "DBT_ENV_SECRET_A", "value": "s"}}', '[]', '[7, {}, [], {"key": "LD_A"}, {"key": "DBT_ENV_SECRET_A", "note": "n"}]',
+	'["LD_A", [{"key": "LD_A"}], {"key": ["LD_A"]}, {"key": "A", "value": 7, "note": 8}, {"key": "DBT_ENV_SECRET_A", "value": "s"}]']::jsonb[]) WITH ORDINALITY e (environment, n), unseen(environment) u ORDER BY n;
+DROP FUNCTION store_unseen, unseen, variables;
 -- a header of another's counts for the key that it names
 SELECT connections FROM encryption_keys() WHERE active;
 UPDATE project_dbt_sources SET dbt_connection = seal(base64url(convert_to(format('{"sub": "%s", "kid": "%s", "enc": "A256CBC-HS512", "alg": "dir"}',
@@ -326,11 +372,17 @@ GROUP BY stored, sent, answer, result ORDER BY stored, sent;
 -- an unknown property is kept, whether all secrets are sent or none
 SELECT count(*) AS kept, count(*) FILTER (WHERE result ->> 'ssh_key' = 's') AS with_key
 FROM pairs WHERE stored = 6 AND sent IN (1, 2, 3, 4);
+-- what we print of known properties is the text that jsonb has, with every character as jsonb writes it
+SELECT count(*) AS known, count(*) FILTER (WHERE opened(dbt_connection) = result::text) AS same
+FROM pairs JOIN project_dbt_sources s ON s.project_uuid = project AND project_dbt_source_uuid = source
+WHERE way = 'update' AND answer LIKE '{%' AND header(dbt_connection)::jsonb ->> 'known' = 'true';
+SELECT set_project_dbt_connection(:p, jsonb_build_object('type', 'dbt', 'target', string_agg(chr(c), '' ORDER BY c), 'selector', '"\', 'project_dir', '')) -> 'type' AS type FROM generate_series(1, 1000) c;
+SELECT opened(dbt_connection) = project_dbt_connection(:p, :p)::text AS same FROM project_dbt_sources WHERE project_uuid = :p AND is_primary;
 -- what the header says is so
 SELECT count(*) AS connections, count(*) FILTER (WHERE says ->> 'known' = 'true') AS known, count(*) FILTER (WHERE says ->> 'environment' = 'false') AS without_environment,
 	count(*) FILTER (WHERE (says ->> 'environment' IS NOT DISTINCT FROM 'false') = (result ? 'environment') OR says ->> 'known' = 'true' AND result::text ~ 'ssh_key|note') AS wrong
 FROM (SELECT header(dbt_connection)::jsonb AS says, result FROM pairs JOIN project_dbt_sources s ON s.project_uuid = project AND project_dbt_source_uuid = source WHERE answer LIKE '{%') h;
-DROP FUNCTION change, seal, header, base64url, from_base64url, after, whole;
+DROP FUNCTION change, seal, opened, header, base64url, from_base64url, after, whole;
 DROP TABLE pairs, ways, connections;
 DROP EXTENSION dbt_sources;
 DROP TABLE project_dbt_sources, projects;

@@ -59,8 +59,9 @@ SELECT * FROM validate_dbt_connection('{"type": ["github"]}');
 SELECT j, v.* FROM unnest(ARRAY['null', '[]', '"github"', '7', 'true']::jsonb[]) j, validate_dbt_connection(j) v;
 
 -- nesting: what is stored can be read from any depth of the stack
-SELECT d AS levels, v.* FROM (VALUES (1000), (1001), (3000)) n (d)
-LEFT JOIN LATERAL validate_dbt_connection(('{"type": "none", "x": ' || repeat('[', d - 1) || repeat(']', d - 1) || '}')::jsonb) v ON true;
+SELECT d AS levels, what, path, message FROM (VALUES (1000), (1001), (3000)) n (d) CROSS JOIN (VALUES ('"x": [%s]'), ('"environment": [%s]'), ('"environment": {"x": %s}')) w (what)
+LEFT JOIN LATERAL validate_dbt_connection(format('{"type": "none", ' || what || '}', repeat('[', d - 2) || repeat(']', d - 2))::jsonb) WITH ORDINALITY v (path, message, n) ON true
+ORDER BY d, what COLLATE "C", v.n;
 
 -- environment
 SELECT * FROM validate_dbt_connection('{"type": "dbt", "environment": [
@@ -87,7 +88,7 @@ FROM refused, unnest(keys) key GROUP BY kind, itself, with_x, after_x;
 SELECT string_agg(key, ' ' ORDER BY key COLLATE "C") AS pass_without_their_last_letter
 FROM (SELECT left(key, -1) FROM refused, unnest(keys) key WHERE kind = 'prefix') k (key) WHERE refusal(key) IS NULL;
 SELECT count(*) AS pass FROM unnest('{ENV,DBT_SCHEMA,DBT_ENV_SECRET_PATH,DBT_ENV_CUSTOM_ENV_HOME,GITHUB_TOKEN,PIPELINE,LDAP_HOST,HOMEPAGE,
-	path,home,git_dir,Path,PS1}'::text[]) key WHERE refusal(key) IS NULL;
+	path,home,git_dir,Path,PS1,A,Z,a,z,_,A0,A9}'::text[]) key WHERE refusal(key) IS NULL;
 DROP FUNCTION refusal;
 
 -- tokens, user names and hosts: what is pasted along
@@ -103,23 +104,37 @@ FROM (VALUES ('dbt_cloud_ide', 'api_key'), ('dbt_cloud_ide', 'webhook_hmac_secre
 JOIN least ON variant ->> 'type' = type CROSS JOIN pasted
 LEFT JOIN LATERAL validate_dbt_connection(variant || jsonb_build_object(name, value)) v ON path = 'dbtConnection.' || name
 GROUP BY name, message ORDER BY name COLLATE "C", min(n);
+-- each of the characters that aren't seen, of all the rows of Unicode in which such begin or end
+CREATE TEMP TABLE characters AS SELECT c FROM unnest('{0,3,6,17,22,23,24,31,32,47,48,49,253,254,255,444,465,3583,3584,3599,3600}'::integer[]) r, generate_series(greatest(r * 256, 1), r * 256 + 255) c;
+SELECT what, message, string_agg(concat_ws('-', to_hex(first), to_hex(nullif(last, first))), ' ' ORDER BY first) AS characters
+FROM (SELECT what, message, min(c) AS first, max(c) AS last
+	FROM (SELECT *, c - row_number() OVER (PARTITION BY what, message ORDER BY c) AS of_run
+		FROM (SELECT 'in a host' AS what, c, message FROM characters, least, validate_dbt_connection(variant || jsonb_build_object('host_domain', 'x' || chr(c) || 'y'))
+				WHERE variant ->> 'type' = 'gitlab'
+			UNION ALL SELECT 'a name', c, p ->> 'message' FROM characters, http_request('POST', '/api/v1/projects/' || :p || '/dbt-sources', jsonb_build_object('name', chr(c))::text),
+				jsonb_array_elements(body #> '{error,data}') p WHERE c < 12800 AND p ->> 'path' = 'name') m) m
+	GROUP BY what, message, of_run) m GROUP BY what, message ORDER BY what, message;
 
 -- numbers: what a double holds, in at most 400 digits
 SELECT n.x, v.* FROM unnest(ARRAY['0', '-0', '7', '-1.5e10', '1.7976931348623157e308', '-1.7976931348623157e308', '1.8e308', '-1e309', '1e131071',
-	'5e-324', '-5e-324', '4e-324', '1e-16383', '0e5', '0e-16383', '0.0']) WITH ORDINALITY n (x, n)
+	'1.7976931348623158e308', '1.7976931348623159e308', '5e-324', '-5e-324', '4.9e-324', '4.8e-324', '4e-324', '1e-16383', '0e5', '0e-16383', '0.0']) WITH ORDINALITY n (x, n)
 LEFT JOIN LATERAL validate_dbt_connection(format('{"type": "none", "x": %s}', n.x)::jsonb) v ON true ORDER BY n.n;
 SELECT what, v.message IS NULL AS valid FROM (VALUES
-	('400 digits', '0.' || repeat('7', 399)), ('401 digits', '0.' || repeat('7', 400)), ('309 and 91', repeat('1', 309) || '.' || repeat('0', 91)),
+	('400 digits', '0.' || repeat('7', 399)), ('401 digits', '0.' || repeat('9', 400)), ('309 and 91', repeat('1', 309) || '.' || repeat('0', 91)),
 	('309 and 92', repeat('1', 309) || '.' || repeat('0', 92))) n (what, x)
 LEFT JOIN LATERAL validate_dbt_connection(format('{"type": "none", "x": %s}', n.x)::jsonb) v ON true;
 -- each with its path, where a name that isn't plain is JSON
 SELECT path FROM validate_dbt_connection('{"type": "none", "plain_1-a": 1e999, "a: b": [1, 1e999, [[], {"c\nd": 1e999}]], "": 1e999, "x.y": {"a[0]": 1e999},
-	"\"\\": 1e999, "\u200b\u007f\ud83e\udd8aä\udb40\udc41": 1e999, "environment": [{"key": "A", "value": "", "comment": 1e999}]}') \g (format=unaligned)
+	"azAZ09": 1e999, "\"\\": 1e999, "\udb40\udc00": 1e999, "\u200b\u007f\ud83e\udd8aä\udb40\udc41": 1e999, "environment": [{"key": "A", "value": "", "comment": 1e999}]}') \g (format=unaligned)
 -- in a field of the table no number is right, and nothing else is said of it
 SELECT * FROM validate_dbt_connection('{"type": "none", "target": 1e999, "selector": [{"x": 1e999}], "hideRefreshButton": 1e999, "x": 7,
-	"environment": [1e999, {"key": 1e999, "value": [1e999], "note": [1e999]}, [1e999], {"key": "A", "value": ""}, 1e999]}');
+	"environment": [1e999, {"key": 1e999, "value": [1e999], "note": [1e999]}, [1e999], {"key": "A", "value": ""}, 1e999,
+	{"key": "A", "value": "", "abc": 1e999, "keys": 1e999, "other": 1e999, "values": 1e999}]}');
 SELECT * FROM validate_dbt_connection('{"type": "none", "x": 7, "environment": {"x": {"note": 1e999}}}');
-SELECT path FROM validate_dbt_connection(jsonb_build_object('type', 'none', repeat('long', 20), 1e999, repeat('ü', 40), 1e999));
+SELECT path FROM validate_dbt_connection(jsonb_build_object('type', 'none', repeat('long', 20), 1e999, repeat('ü', 40), 1e999, repeat('a', 62) || '\b', 1e999));
+-- a path ends with the name that makes it long, of 200 bytes
+SELECT length(path), right(path, 10) AS ends FROM unnest(ARRAY[59, 60]) len, LATERAL (SELECT repeat('n', 60) AS n) n,
+	validate_dbt_connection(format('{"type": "none", "x": {"%s": {"%s": {"%s": {"y": {"z": 1e999}}}}}}', repeat('n', len), n, n)::jsonb);
 SELECT path, message = 'must not be nested deeper than 1000 levels' AS too_deep
 FROM validate_dbt_connection(('{"type": "none", "x": ' || repeat('[7, ', 70) || '1e999, ' || repeat('[', 1000) || repeat(']', 1070) || '}')::jsonb);
 -- a short body, whose paths would be long
@@ -132,7 +147,7 @@ SELECT count(*) AS problems, max(message) FILTER (WHERE path = '...') AS last
 FROM validate_dbt_connection(('{"type": "none", "x": [' || repeat('9e131071,', 2000) || '0]}')::jsonb);
 
 -- what was encoded twice is told from what isn't JSON at all
-SELECT v.* FROM unnest(ARRAY['"{\"type\": \"none\"}"', '" [] "', '"{"', '{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "tags": "[\"a\"]"}',
+SELECT v.* FROM unnest(ARRAY['"{\"type\": \"none\"}"', '" [] "', '"{"', '"{]"', '"{x"', '"x}"', '"[x"', '"x]"', '"\t"', '{"type": "dbt_cloud_ide", "api_key": "k", "environment_id": "1", "tags": "[\"a\"]"}',
 	'{"type": "dbt", "environment": "[{\"key\": \"A\", \"value\": \"\"}]"}', '{"type": "dbt", "environment": ["{\"key\": \"A\", \"value\": \"\"}", "A=1"]}']::jsonb[])
 	WITH ORDINALITY c (c, n), validate_dbt_connection(c) v ORDER BY n;
 
@@ -159,8 +174,8 @@ SELECT update_project_dbt_source(:p, :p, '{"NAME": "x", "a\nb": 1, "dbt_connecti
 SELECT try(jsonb_build_object('name', 'x', 'dbtConnection', jsonb_build_object('type', 'dbt', 'environment',
 	(SELECT jsonb_agg(i) FROM generate_series(1, 200) i)))) ~ E'\\[99\\][^\n]*\n\\.\\.\\.: 100 more$' AS counted;
 -- a hundred are kept, the others counted
-SELECT v.* FROM validate_dbt_connection(jsonb_build_object('type', 'dbt', 'environment',
-	(SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 100000) i))) WITH ORDINALITY v (path, message, n) WHERE n >= 100;
+SELECT problems, v.* FROM unnest(ARRAY[100, 101, 100000]) problems, validate_dbt_connection(jsonb_build_object('type', 'dbt', 'environment',
+	(SELECT jsonb_agg(i) FROM generate_series(1, problems) i))) WITH ORDINALITY v (path, message, n) WHERE n >= 100;
 
 SELECT try('"{\"name\": \"x\", \"dbtConnection\": {\"type\": \"none\"}}"'), try('{"name": "x", "dbtConnection": "{\"type\": \"none\"}"}');
 SELECT update_project_dbt_source(:p, :p, (SELECT jsonb_object_agg('ignored ' || i, i) FROM generate_series(1, 10) i)) ->> 'name' AS name;
