@@ -100,7 +100,7 @@ PrepareNames(void)
 {
 	for (size_t i = 0; i < lengthof(fixed_names); i++)
 		AddName(fixed_names[i].name, fixed_names[i].tells, fixed_names[i].value_follows);
-	for (const Field *field = connection_fields; field < connection_fields + NUM_FIELDS; field++)
+	foreach_field(field)
 	{
 		if (field->trait == TRAIT_SECRET)
 			AddName(field->name,
@@ -253,8 +253,36 @@ SkipOthers(Reader *r)
 }
 
 /*
- * What the names tell together, and where the first of the values begins that
- * may follow one (else *value stays).
+ * Move on by a character, and say what the names tell that begin with it, and
+ * where the first of the values begins that may follow one (else *value stays).
+ */
+static int
+ScanNames(Reader *r, const char **value)
+{
+	int			first = NextChar(r, LAYERS);
+	Reader		behind = *r;
+	int			second = first == END_OF_TEXT || having[0][first] == 0 ? END_OF_TEXT :
+		NextChar(&behind, LAYERS);
+	uint32		candidates = second == END_OF_TEXT ? 0 :
+		having[0][first] & having[1][second] & ~(FIRST_ESCAPED | SECOND_ESCAPED);
+	int			tells = 0;
+
+	for (; candidates != 0; candidates &= candidates - 1)
+	{
+		int			i = pg_rightmost_one_pos32(candidates);
+		Reader		ahead = behind;
+
+		if (!SkipName(&ahead, names[i].name + 2))
+			continue;
+		tells |= names[i].tells;
+		if (names[i].value_follows && *value == NULL)
+			*value = ahead.s;
+	}
+	return tells;
+}
+
+/*
+ * The same of a whole text.
  */
 static int
 ScanText(const char *start, const char *end, const char **value)
@@ -264,24 +292,14 @@ ScanText(const char *start, const char *end, const char **value)
 
 	while (SkipOthers(&r))
 	{
-		int			first = NextChar(&r, LAYERS);
-		Reader		behind = r;
-		int			second = first == END_OF_TEXT || having[0][first] == 0 ? END_OF_TEXT :
-			NextChar(&behind, LAYERS);
-		uint32		candidates = second == END_OF_TEXT ? 0 :
-			having[0][first] & having[1][second] & ~(FIRST_ESCAPED | SECOND_ESCAPED);
-
-		for (; candidates != 0; candidates &= candidates - 1)
+		/* the digits behind E'\x7b' may be letters */
+		for (int i = 0; i < 2 && r.hex; i++)
 		{
-			int			i = pg_rightmost_one_pos32(candidates);
-			Reader		ahead = behind;
+			Reader		letters = {r.s + i, end, false};
 
-			if (!SkipName(&ahead, names[i].name + 2))
-				continue;
-			tells |= names[i].tells;
-			if (names[i].value_follows && *value == NULL)
-				*value = ahead.s;
+			tells |= ScanNames(&letters, value);
 		}
+		tells |= ScanNames(&r, value);
 	}
 	return tells;
 }

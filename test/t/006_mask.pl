@@ -12,7 +12,8 @@ my $node = PostgreSQL::Test::Cluster->new('mask');
 $node->init;
 $node->start;
 $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
-	CREATE FUNCTION silence(VARIADIC text[]) RETURNS text[] AS '$module', 'test_silence' LANGUAGE C");
+	CREATE FUNCTION silence(VARIADIC text[]) RETURNS text[] AS '$module', 'test_silence' LANGUAGE C;
+	CREATE FUNCTION is_hidden(text, integer) RETURNS boolean AS '$module', 'test_is_hidden' LANGUAGE C");
 
 sub literal
 {
@@ -66,19 +67,36 @@ my @cases = (
 	['a newline before a name', 'f \u000adbt_connection', 'f *'],
 	["U&''", 'f \0070ersonal\+00005faccess_token', 'f *'],
 	['a backslash before a name', '\dbt_env_secret', '*'],
+	map({ [ "escaped where it begins: $_", "f $_", 'f ' . ($_ =~ /^(\w*)\\/)[0] . '*' ] } 'd\u0062t_env_secret', 'db\u0074_env_secret', 'D\x42T_ENV_SECRET', 'DB\124_ENV_SECRET', 'd\\\\142\0074_env_secret', '\x44B\x54_ENV_SECRET'),
+	map({ [ "of another alphabet: $_", "f $_ open", "f $_ open" ] } '\u0164bt_env_secret', '\u1064bt_env_secret', '\U00000164bt_env_secret', '\0164bt_env_secret', '\+000164bt_env_secret', '\U10000064bt_env_secret'),
+	map({ [ "no escape: $_", "f $_ open", "f $_ open" ] } '\u64bt_env_secret', '\U000064bt_env_secret', '\x6-4bt_env_secret', '\x6;bt_env_secret', '\+0064bt_env_secret', '\64bt_env_secret', '\108bt_env_secret', '\u00g4bt_env_secret'),
+	['bytea, to its end', 'body \x6462745f636f6e6e656374696f6e', 'body *'],
+	['bytea with a newline', 'body \x7b0a6462745f636f6e6e656374696f6e', 'body *'],
+	['a name after bytea', 'body \x7b7d, dbt_connection = sesame', 'body *'],
+	['a name after a byte', 'body \x7bdbt_connection = sesame', 'body *'],
+	['a name after a byte and a letter', 'body \x7badbt_connection = sesame', 'body *'],
+	['digits that are no bytea', '6462745f636f6e6e656374696f6e "open"', '6462745f636f6e6e656374696f6e "open"'],
 	['another language', "Token \xc2\xbbsesame\xc2\xab, dbtConnection", 'Token *'],
 	['a plan', '{CONST :consttype 25 :constvalue 10 [ 40 0 0 0 115 101 115 97 109 101 ]}', '*'],
 	['a plan, by itself', ':constvalue 10 [ 115 101 115 97 109 101 ]', ':constvalue*'],
 	['a common name', '{"api_key": "open"}', '{"api_key": "open"}'],
 	['a common name in company', '{"api_key": "sesame", "environment_id": "1"}', '*'],
 	['a common name in company, the other one', '{"type": "dbt_cloud_ide", "api_key": "sesame"}', '*'],
+	['company before a common name', 'dbt_cloud_ide has an environment_id and api_key sesame', 'dbt_cloud_ide has an environment_id and api_key*'],
 	['no company', '{"environment_id": "open", "type": "dbt_cloud_ide"}', '{"environment_id": "open", "type": "dbt_cloud_ide"}'],
 	['a problem of ours', 'dbtConnection.personal_access_token: is required', 'dbtConnection*'],
 	['another name', '{"access_token": "open"}', '{"access_token": "open"}'],
 	['a name in pieces', 'personal_"access_token', 'personal_"access_token'],
+	['a name with another beginning', 'an object_dbt_source "open"', 'an object_dbt_source "open"'],
 	['half a name', '{"personal_access_toke', '{"personal_access_toke'],
 	['an ordinary line', 'checkpoint complete: wrote 3 buffers \ (0.0%); \x7b22 \u0070', 'checkpoint complete: wrote 3 buffers \ (0.0%); \x7b22 \u0070'],
 	['a name at the end', 'personal_access_token', 'personal_access_token'],
+	['functions', 'http_request f_(1) f2(2) F(3)', 'http_request f_(1) f2(2) F(3)'],
+	['rows', 'http_request_ (sesame)', 'http_request_ *'],
+	['a row in brackets', 'http_request[1](sesame)', 'http_request[1]*'],
+	['a row at the beginning', '(sesame) http_request', '*'],
+	['parameters of others', 'execute: SELECT $1, parameters: open', 'execute: SELECT $1, parameters: open'],
+	['a line of others', 'COPY t, line 2: "open"', 'COPY t, line 2: "open"'],
 	['a quote at the end', 'http_request "', 'http_request *']);
 is((silence($_->[1]))[0], $_->[2], $_->[0]) for @cases;
 
@@ -92,16 +110,25 @@ is_deeply([ silence('relation "t" does not exist', "SELECT 'open'") ], [ 'relati
 for my $case (grep { $_->[2] ne $_->[1] } @cases)
 {
 	my ($name, $text) = @$case;
-	my $sql = join ";\n", map { 'SELECT silence(' . literal(substr($text, 0, $_)) . ", 'http_request')" }
-	  grep { substr($text, 0, $_) !~ /[\xc2-\xf4][\x80-\xbf]*$/ } 1 .. length $text;
-	unlike($node->safe_psql('postgres', $sql), qr/ses|736573|115 101/, "$name, cut off anywhere");
+	my $texts = join ', ', map { literal(substr($text, 0, $_)) } grep { substr($text, 0, $_) !~ /[\xc2-\xf4][\x80-\xbf]*$/ } 1 .. length $text;
+	unlike($node->safe_psql('postgres', "SELECT silence(t, 'http_request') FROM unnest(ARRAY[$texts]) t"), qr/ses|736573|115 101/, "$name, cut off anywhere");
 }
+
+# nor is there a name before its last letter
+is($node->safe_psql('postgres', "SELECT string_agg(n::text, ' ') FROM generate_series(0, 40) n WHERE is_hidden('personal_access_token and its like, which go on', n)"),
+	join(' ', 21 .. 40), 'the end of a text is where it ends');
 
 # every function is a name, however it is written
 my $functions = $node->safe_psql('postgres', "SELECT p.proname, (silence(p.proname || ' ''sesame'''))[1], (silence(encode(p.proname::bytea, 'hex'), '\\x' || encode(p.proname::bytea, 'hex')))[2]
 	FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
 	JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid WHERE e.extname = 'dbt_sources' AND d.deptype = 'e'");
 like($functions, qr/^update_project_dbt_source\|/m, 'functions are found');
+for my $format ('\x%02x', '\x%02X', '\u%04x', '\u%04X', '\U%08x', '\U%08X', '\%03o', '\%04x', '\%04X', '\+%06x', '\+%06X')
+{
+	my @names = map { [ $_, $_ =~ s/(.)/sprintf $format, ord $1/gesr ] } $functions =~ /^(\w+)/gm;
+	is($node->safe_psql('postgres', 'SELECT name FROM (VALUES ' . join(', ', map { "('$_->[0]', " . literal($_->[1]) . ')' } @names) . ") n (name, written) WHERE (silence(written || 'sesame'))[1] <> '*'"),
+		'', "each of their names in $format");
+}
 is($functions =~ s/^(\w+)\|\g1 \*\|\*$//mgr =~ s/\n//gr, '', 'and each is a name');
 
 # what would take days if it weren't linear

@@ -55,6 +55,7 @@ PG_FUNCTION_INFO_V1(test_aead_encrypt);
 PG_FUNCTION_INFO_V1(test_aead_decrypt);
 PG_FUNCTION_INFO_V1(test_base64url);
 PG_FUNCTION_INFO_V1(test_silence);
+PG_FUNCTION_INFO_V1(test_is_hidden);
 PG_FUNCTION_INFO_V1(test_hold_key);
 PG_FUNCTION_INFO_V1(test_envelope_cpu);
 PG_FUNCTION_INFO_V1(test_canceled_keyring);
@@ -147,6 +148,20 @@ test_silence(PG_FUNCTION_ARGS)
 		texts[i] = CStringGetTextDatum(shown);
 	}
 	PG_RETURN_ARRAYTYPE_P(construct_array(texts, ntexts, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * test_is_hidden(text, len integer) returns boolean
+ *
+ * Whether the names in the first len bytes are those of a connection.
+ */
+Datum
+test_is_hidden(PG_FUNCTION_ARGS)
+{
+	if (!names_are_prepared)
+		PrepareNames();
+	names_are_prepared = true;
+	PG_RETURN_BOOL(MayHoldConnection(NamesIn(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_INT32(1))));
 }
 
 /*
