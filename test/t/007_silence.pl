@@ -56,6 +56,8 @@ $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
 	CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS
 		'BEGIN RAISE EXCEPTION ''the token is \"%\"'', project_dbt_connection(NEW.project_uuid, NEW.project_dbt_source_uuid) ->> ''personal_access_token''; END';
 	CREATE TRIGGER tell BEFORE UPDATE ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'telltale') EXECUTE FUNCTION tell();
+	CREATE FUNCTION slow(seconds integer) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'DECLARE t text; BEGIN t := pg_sleep(seconds)::text; RETURN t; END';
+	CREATE FUNCTION says(what text, why text) RETURNS void LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''%: %'', what, why; END';
 	CREATE FUNCTION store(source uuid, body jsonb) RETURNS text LANGUAGE plpgsql AS
 		'BEGIN RETURN update_project_dbt_source(''$project'', source, body) ->> ''name''; END'");
 
@@ -232,6 +234,12 @@ sub send_in_ways_that_are_not_ours
 	sends('json_object', "SELECT $call jsonb_build_object('dbtConnection', json_object('{type,none,personal_access_token,sesame}'))) ->> 'name'", qr/^a$/m);
 	sends('a comment between', "SELECT $call '{\"dbtConnection\": {\"type\": \"none\", \"personal_access_token\":' /* of \" */\n '\"sesame\"}}') ->> 'name'", qr/^a$|42601/m);
 	sends('an alias', "SELECT $call jsonb_build_object('dbtConnection', to_jsonb(c))) ->> 'name' FROM (SELECT 'none' AS type, 'sesame' AS personal_access_token) c", qr/^a$/m);
+	sends('a value that begins with what is no quote', "SELECT (dbtConnection) 'sesame'", qr/42601|42703/);
+	sends('RAISE', "DO \$\$ BEGIN RAISE EXCEPTION '%', 'sesame, the personal_access_token'; END \$\$", qr/P0001/);
+	sends('a function that is missing in PL/pgSQL', "DO \$\$ BEGIN PERFORM update_project_dbt_source('sesame'); END \$\$", qr/42883/);
+	sends('a long statement', 'SELECT no_project_dbt_source(1' . ' + 1' x 300 . ')', qr/42883/);
+	# what an error says tells of the statement, too
+	sends('names in a message', "SELECT says('the ' || 'dbt_' || 'connection is', 'ses' || 'ame')", qr/P0001/);
 	sends('pg_stat_activity, after an error', "SELECT $call '{\"personal_access_token\": \"sesame\", ]');\n\\! psql -XAtq -d '" .
 		  $node->connstr('postgres') . "' -c \"SELECT query FROM pg_stat_activity WHERE query LIKE '%personal_access_token%' AND pid <> pg_backend_pid()\"\n", qr/22P02/);
 }
@@ -251,6 +259,14 @@ sub send_and_watch
 			"pg_stat_activity, while it runs, $protocol");
 		$pgbench->finish;
 	}
+	# and before it runs: a function is called by the planner, and nothing is logged meanwhile
+	open $fh, '>', $script or die $!;
+	print $fh "SET log_statement = none;\nSET log_min_messages = error;\nSELECT slow(2), '{\"personal_access_token\": \"sesame\"}' = '';\n";
+	close $fh;
+	my $psql = IPC::Run::start [ @psql[0 .. $#psql - 1], $script ], '>', '/dev/null';
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query = 'SELECT slow(2), *'"),
+		'pg_stat_activity, while it is planned');
+	$psql->finish;
 }
 
 # from here on, nothing was said before
@@ -311,6 +327,12 @@ $log = is_silent('preloaded, with everything logged');
 like($log, qr/statement: SELECT update_project_dbt_source\(\*$/m, 'the name of the function is there');
 like($log, qr/execute .*: SELECT update_project_dbt_source\(\*\n.*DETAIL:  [Pp]arameters:\*$/m, 'and that there were parameters');
 like($log, qr/duration: .* plan:\n\s*Query Text: SELECT update_project_dbt_source\(\*$/m, 'and how long a plan took');
+like($log, qr/ERROR:  P0001: \*\n/, 'what RAISE was given to say is not');
+like($log, qr/ERROR:  42883: function update_project_dbt_source\(unknown\) does not exist.*\n(?:.*\n){0,2}.*QUERY:  SELECT update_project_dbt_source\(\*\n.*CONTEXT:  PL\/pgSQL function inline_code_block line 1 at PERFORM\n/,
+	'of an error there is what has no values');
+my ($long) = $log =~ /STATEMENT:  (SELECT no_project_dbt_source\(.*)/;
+is(length $long, 1023, 'of a long statement there is the beginning');
+like($log, qr/ERROR:  P0001: \*\n(?:.*\n){0,3}.*STATEMENT:  SELECT says\(\*\n/, 'a message with a name hides the statement');
 like($log, qr/LOG:  P0001: request failed: the token is \*\n.*DETAIL:  The id of the request is told\.\n/, "what a trigger's message quotes is not");
 like($log, qr/ERROR:  22023: invalid dbt source\n.*DETAIL:  dbtConnection.branch: must be a string\n/, 'what is ours is there as it is');
 unlike($log, qr/temporary file:/, 'nothing went to a temporary file');
@@ -322,6 +344,7 @@ forget();
 send_in_ways_that_are_not_ours();
 send_and_watch();
 $log = is_silent('preloaded by the server');
+like($log, qr/listening on Unix socket "/, 'what has nothing to do with it is as it is');
 like($log, qr/^sent elsewhere: statement: SELECT update_project_dbt_source\(\*$/m, 'what is sent elsewhere has no values either');
 
 # 4. the search does find what is there, and docs/security.md names the settings
