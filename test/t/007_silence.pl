@@ -261,11 +261,12 @@ sub send_and_watch
 	}
 	# and before it runs: a function is called by the planner, and nothing is logged meanwhile
 	open $fh, '>', $script or die $!;
-	print $fh "SET log_statement = none;\nSET log_min_messages = error;\nSELECT slow(2), '{\"personal_access_token\": \"sesame\"}' = '';\n";
+	print $fh "SET log_statement = none;\nSET log_min_messages = error;\nSELECT slow(600), '{\"personal_access_token\": \"sesame\"}' = '';\n";
 	close $fh;
 	my $psql = IPC::Run::start [ @psql[0 .. $#psql - 1], $script ], '>', '/dev/null';
-	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query = 'SELECT slow(2), *'"),
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query = 'SELECT slow(600), *'"),
 		'pg_stat_activity, while it is planned');
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT slow(600), *'");
 	$psql->finish;
 }
 
