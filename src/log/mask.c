@@ -297,7 +297,8 @@ ScanText(const char *start, const char *end, const char **value)
 		{
 			Reader		letters = {r.s + i, end, false};
 
-			tells |= ScanNames(&letters, value);
+			if (DigitValue(r.s[i], 16) >= 10)
+				tells |= ScanNames(&letters, value);
 		}
 		tells |= ScanNames(&r, value);
 	}
