@@ -189,6 +189,18 @@ CALL reencrypt_all_dbt_connections();
 SELECT rotate_encryption_key();
 RESET default_transaction_read_only;
 
+-- what is out of date again before where the last batch has ended isn't forgotten
+DELETE FROM project_dbt_sources;
+INSERT INTO projects (project_uuid, name) VALUES ('ffffffff-ffff-4fff-8fff-ffffffffffff', 'last');
+SELECT count(set_project_dbt_connection(project_uuid, '{"type": "none"}')) AS both FROM projects;
+SELECT reencrypt_dbt_connections() AS none;
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+SELECT reencrypt_dbt_connections(1) AS first;
+SELECT rotate_encryption_key() IS NOT NULL AS rotated;
+SELECT set_project_dbt_connection('ffffffff-ffff-4fff-8fff-ffffffffffff', '{"type": "none"}') ->> 'type' AS type;
+SELECT reencrypt_dbt_connections(1) AS first_again;
+SELECT reencrypt_dbt_connections(1) AS none;
+
 DEALLOCATE locked;
 DROP TABLE before;
 DROP EXTENSION dbt_sources;

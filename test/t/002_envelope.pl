@@ -82,11 +82,11 @@ my (undef, undef, $refused) = $node->psql('postgres', qq{SELECT update_project_d
 like($refused, qr/dbtConnection\.personal_access_token: must not contain control or invisible characters/, 'and refuses it when it is sent');
 
 # so are blanks around a host; what is nothing else isn't the host that is stored behind it
-for my $case ([ ' Own.example  ', 'r', 'b' ], map { [ ' ', 'r' x $_, 'refused' ] } 1 .. 4)
+for my $case ([ ' Own.example  ', 'r', 'b' ], map { [ ' ', 'r' x ($_ / 2), 'refused', ' ' x ($_ % 2) ] } 2 .. 9)
 {
-	my ($host, $repository, $expected) = @$case;
+	my ($host, $repository, $expected, $blank) = (@$case, '');
 	my $same = qq("type": "gitlab", "repository": "$repository", "project_sub_path": "/");
-	store(jose_encrypt(qq({$same, "branch": "a", "personal_access_token": "t", "host_domain": "$host", "host_domain2": " own.example", "host_domain_3": 1}), header("$project/$source")));
+	store(jose_encrypt(qq({$same, "branch": "a", "personal_access_token": "t", "host_domain": "$host", "host_domain2": "${blank}own.example", "host_domain_3": 1}), header("$project/$source")));
 	my (undef, $branch, $said) = $node->psql('postgres', qq{SELECT update_project_dbt_source('$project', '$source', '{"dbtConnection": {$same, "branch": "b", "host_domain": "own.example"}}') ->> 'branch'});
 	is($branch || ($said =~ /personal_access_token: must be sent again/ ? 'refused' : $said), $expected, qq("$host" is stored, and own.example sent));
 }
