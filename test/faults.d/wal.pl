@@ -21,8 +21,9 @@ sub lost
 }
 
 set_up();
+my ($free) = `df --output=avail -m $small` =~ /(\d+)\s*$/ or die;
 open my $filler, '>', "$small/filler" or die $!;
-for (1 .. 48) { syswrite $filler, 'x' x 1_048_576 or die $! }
+for (1 .. $free - 48) { syswrite $filler, 'x' x 1_048_576 or die $! }
 close $filler;
 
 my ($dbh, $done) = (session(), 0);
