@@ -61,6 +61,7 @@ const pool = new pg.Pool({
   application_name: 'dbt-sources-proxy',
 });
 pool.on('error', () => {}); // an idle connection ended: the next request gets another one
+pool.on('connect', (client) => client.on('error', () => {})); // one that is used: its query says so, too
 
 // One statement for a request.  The role is taken, and the claims set, in the
 // subquery, for this statement's transaction only; OFFSET 0 keeps it a query of

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
-import { connect } from 'node:net';
+import { connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -293,6 +293,27 @@ await test('already in the first statement of a connection', async () => {
   await admin.query(`REVOKE EXECUTE ON FUNCTION dbt.http_request FROM PUBLIC; GRANT EXECUTE ON FUNCTION dbt.http_request TO authenticator, web_user`);
   await expected({ role: 'web_other' }, 403, 'ForbiddenError');
   await expected({}, 200, undefined);
+});
+
+await test('a connection to PostgreSQL that breaks while it is used', async () => {
+  let breaks = false;
+  const relay = createTcpServer((client) => {
+    const server = connect(`${admin.host}/.s.PGSQL.${admin.port}`);
+    for (const socket of [client, server]) socket.on('error', () => {});
+    client.pipe(server).pipe(client);
+    client.on('data', () => { if (breaks) { client.resetAndDestroy(); server.destroy(); } });
+  });
+  const port = nextPort++;
+  relay.listen(port, '127.0.0.1').unref();
+  const server = await running({ database: `postgresql://authenticator@127.0.0.1:${port}/postgres` });
+  const status = async () => (await ask(server, 'GET', sources, { token: await sign() })).status;
+  for (const expected of [200, 503, 200]) {
+    breaks = expected === 503;
+    assert.equal(await status(), expected);
+  }
+  assert.equal(server.process.exitCode, null);
+  server.process.kill();
+  relay.close();
 });
 
 if (bouncer) {
