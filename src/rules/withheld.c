@@ -294,23 +294,17 @@ HoldsNothing(const JsonbValue *value)
 		(JsonIsArray(value) && JsonContainerSize(value->val.binary.data) == 0);
 }
 
-typedef enum Kept
-{
-	KEPT_NOTHING,
-	KEPT_VALUE,					/* of a variable, and no more */
-	KEPT_UNKNOWN
-} Kept;
-
 /*
  * Keep what is withheld of a holder's counterpart; send_again says why that is a
- * problem, if it is.
+ * problem, if it is.  Returns whether any of it isn't known, as the value of a
+ * variable is.
  */
-static Kept
+static bool
 KeepMembers(const Holder *holder, const char *send_again, const Path *path, Problems *problems)
 {
 	JsonMembers members = JsonMembersOf(holder->stored);
 	JsonMember	member;
-	Kept		most = KEPT_NOTHING;
+	bool		unknown = false;
 
 	while (NextJsonMember(&members, &member))
 	{
@@ -322,9 +316,9 @@ KeepMembers(const Holder *holder, const char *send_again, const Path *path, Prob
 
 			AddProblemAt(problems, &kept, send_again);
 		}
-		most = Max(most, IsRequired(holder, &member.key) ? KEPT_VALUE : KEPT_UNKNOWN);
+		unknown = unknown || !IsRequired(holder, &member.key);
 	}
-	return most;
+	return unknown;
 }
 
 /*
@@ -338,7 +332,7 @@ KeepVariable(ConnectionFields *fields, int index, JsonbContainer *object, const 
 	Holder		variable = VariableHolder(fields, index, object);
 	JsonbValue	value;
 
-	if (variable.stored != NULL && KeepMembers(&variable, send_again, path, problems) == KEPT_UNKNOWN)
+	if (variable.stored != NULL && KeepMembers(&variable, send_again, path, problems))
 		fields->only_known = false;
 	if (variable.secret_value && JsonFind(object, "value", &value) && JsonIsEmptyString(&value) &&
 		!KeepsValue(fields, index, object))
@@ -441,7 +435,7 @@ KeepWithheld(ConnectionFields *fields, Jsonb *stored, Problems *problems)
 	{
 		fields->stored = &stored->root;
 		holder = ConnectionHolder(fields);
-		if (KeepMembers(&holder, send_again, &path, problems) != KEPT_NOTHING)
+		if (KeepMembers(&holder, send_again, &path, problems))
 			fields->only_known = false;
 	}
 	KeepEnvironment(fields, &old, WhySendAgain(&old, fields, DESTINATION_OF_ENVIRONMENT), problems);
