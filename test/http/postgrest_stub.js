@@ -15,6 +15,7 @@ const [connectionString, secret, port, adminPort] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString, max: 10 });
 let backOff = 0; // until when it doesn't try to connect
 pool.on('error', () => { backOff = Date.now() + 2000; });
+pool.on('connect', (client) => client.on('error', () => {})); // one that is used: its query says so, too
 
 const settings = `SELECT set_config('search_path', '"api", "public"', true), set_config('role', $1, true),
   set_config('request.jwt.claims', $2, true), set_config('request.method', $3, true), set_config('request.path', $4, true),
