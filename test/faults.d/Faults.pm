@@ -10,7 +10,7 @@ use Exporter 'import';
 use POSIX ();
 use Test::More;
 
-our @EXPORT = qw(arm disarm session sql try_sql update rotate_out set_up broken shows keyring_keys $project $keys $keyring $work);
+our @EXPORT = qw(arm disarm session sql try_sql large update rotate_out set_up broken shows keyring_keys $project $keys $keyring $work);
 
 our $work = $ENV{FAULTS_WORK};
 our $keys = "$work/keys";
@@ -82,6 +82,13 @@ sub body
 	  ($more // '') . '}}';
 }
 
+# What makes a connection of at least that many bytes; ciphertext doesn't compress.
+sub large
+{
+	my ($size) = @_;
+	return ', "padding": "' . 'x' x $size . '"';
+}
+
 # Change a source; what is acknowledged is expected from then on.
 sub update
 {
@@ -113,7 +120,7 @@ sub set_up
 		FROM project_dbt_sources WHERE dbt_connection IS NOT NULL}) };
 	die 'no sources' if !%expected;
 	# small again, whatever the fault before has made of them
-	update($dbh) for 1 .. keys %expected;
+	update($dbh, ', "padding": null') for 1 .. keys %expected;
 	$dbh->do('VACUUM FULL project_dbt_sources') or die $dbh->errstr;
 	$dbh->disconnect;
 	return;

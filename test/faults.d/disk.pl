@@ -10,8 +10,7 @@ use Test::More;
 
 my $small = $ENV{FAULTS_SMALL};
 
-# ciphertext doesn't compress
-my $large = ', "padding": "' . 'x' x 1_000_000 . '"';
+my $large = large(1_000_000);
 
 # Update until it is refused, and a while longer.
 sub update_until_full

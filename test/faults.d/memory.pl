@@ -8,7 +8,7 @@ use Faults;
 use Test::More;
 
 my $rounds = $ENV{FAULTS_ROUNDS};
-my $large = ', "padding": "' . 'x' x 2_000_000 . '"';
+my $large = large(2_000_000);
 my %statements = (
 	reading => [ 'SELECT length(project_dbt_connection(?, project_dbt_source_uuid)::text) FROM project_dbt_sources WHERE dbt_connection IS NOT NULL ORDER BY length(dbt_connection) DESC LIMIT 1', $project ],
 	listing => [ 'SELECT list_project_dbt_sources(?)', $project ],

@@ -27,8 +27,7 @@ for (1 .. $free - 48) { syswrite $filler, 'x' x 1_048_576 or die $! }
 close $filler;
 
 my ($dbh, $done) = (session(), 0);
-# ciphertext doesn't compress
-my $large = ', "padding": "' . 'x' x 1_000_000 . '"';
+my $large = large(1_000_000);
 my ($state, $said) = ('', '');
 while ($state eq '')
 {
