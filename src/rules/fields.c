@@ -29,8 +29,12 @@ ConnectionVariant(Jsonb *connection)
 	return JB_ROOT_IS_OBJECT(connection) ? VariantOf(&connection->root) : VARIANT_UNKNOWN;
 }
 
+/*
+ * Whether the variables of an environment have a key and a value, and no more but
+ * what an update removes.
+ */
 static bool
-HasOnlyKnownVariables(const JsonbValue *environment)
+HasOnlyKnownVariables(const JsonbValue *environment, bool update)
 {
 	JsonMembers variables;
 	JsonMember	variable;
@@ -40,12 +44,18 @@ HasOnlyKnownVariables(const JsonbValue *environment)
 	variables = JsonMembersOf(environment->val.binary.data);
 	while (NextJsonMember(&variables, &variable))
 	{
-		JsonbContainer *object = variable.value.val.binary.data;
-		JsonbValue	ignored;
+		JsonMembers members;
+		JsonMember	member;
 
-		if (!JsonIsObject(&variable.value) ||
-			(int) JsonContainerSize(object) != JsonFind(object, "key", &ignored) + JsonFind(object, "value", &ignored))
+		if (!JsonIsObject(&variable.value))
 			return false;
+		members = JsonMembersOf(variable.value.val.binary.data);
+		while (NextJsonMember(&members, &member))
+		{
+			if (!JsonStringEquals(&member.key, "key") && !JsonStringEquals(&member.key, "value") &&
+				!(update && member.value.type == jbvNull))
+				return false;
+		}
 	}
 	return true;
 }
@@ -55,7 +65,8 @@ SetField(ConnectionFields *fields, const Field *field, Origin origin, const Json
 {
 	fields->origin[field - connection_fields] = origin;
 	fields->values[field - connection_fields] = *value;
-	if (field->type == FIELD_ENVIRONMENT && !HasOnlyKnownVariables(value))
+	if (field->type == FIELD_ENVIRONMENT &&
+		!HasOnlyKnownVariables(value, fields->update && origin == ORIGIN_SENT))
 		fields->only_known = false;
 }
 

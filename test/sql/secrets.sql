@@ -380,7 +380,7 @@ SELECT set_project_dbt_connection(:p, jsonb_build_object('type', 'dbt', 'target'
 SELECT opened(dbt_connection) = project_dbt_connection(:p, :p)::text AS same FROM project_dbt_sources WHERE project_uuid = :p AND is_primary;
 -- what the header says is so
 SELECT count(*) AS connections, count(*) FILTER (WHERE says ->> 'known' = 'true') AS known, count(*) FILTER (WHERE says ->> 'environment' = 'false') AS without_environment,
-	count(*) FILTER (WHERE (says ->> 'environment' IS NOT DISTINCT FROM 'false') = (result ? 'environment') OR says ->> 'known' = 'true' AND result::text ~ 'ssh_key|note') AS wrong
+	count(*) FILTER (WHERE (says ->> 'environment' IS NOT DISTINCT FROM 'false') = (result ? 'environment') OR (says ->> 'known' IS NOT DISTINCT FROM 'true') = (result::text ~ 'ssh_key|note')) AS wrong
 FROM (SELECT header(dbt_connection)::jsonb AS says, result FROM pairs JOIN project_dbt_sources s ON s.project_uuid = project AND project_dbt_source_uuid = source WHERE answer LIKE '{%') h;
 DROP FUNCTION change, seal, opened, header, base64url, from_base64url, after, whole;
 DROP TABLE pairs, ways, connections;
