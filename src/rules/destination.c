@@ -6,7 +6,7 @@
  * Two ways to write one host are the same destination, so that nobody has to send
  * a token again for a capital letter.  But only what every program reads in the
  * same way is compared like this: for anything else (a user part, percent signs,
- * a backslash, control characters, letters beyond ASCII) another text is another
+ * a backslash, control characters, anything beyond ASCII) another text is another
  * destination, as what one program takes for part of a path is the host to the
  * next.
  *
@@ -38,8 +38,8 @@ IsPlainPath(const char *path)
 
 /*
  * host, host:port, or the origin of an URL, as they are compared: in lower case,
- * without blanks around it and without the dot that may end a host.  A text that
- * is none of these comes back as it is, but for the blanks.
+ * without spaces around it and without the dot that may end a host.  A text that
+ * is none of these comes back as it is, but for the spaces.
  */
 static char *
 NormalHost(const char *start, int len)
@@ -76,16 +76,17 @@ NormalHost(const char *start, int len)
 }
 
 /*
- * The host in a field, or the service's own where there is none; NULL if it has
- * none either.
+ * The host in a field, or the service's own where there is none but spaces; NULL if
+ * it has none either.
  */
 static char *
 HostIn(const JsonbValue *value, Variant variant)
 {
 	const char *own = service_hosts[variant];
+	char	   *host = value == NULL ? NULL : NormalHost(value->val.string.val, value->val.string.len);
 
-	if (value != NULL)
-		return NormalHost(value->val.string.val, value->val.string.len);
+	if (host != NULL && *host != '\0')
+		return host;
 	return own == NULL ? NULL : NormalHost(own, strlen(own));
 }
 
