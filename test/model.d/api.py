@@ -59,7 +59,7 @@ class Api:
         """text is what is sent, body what JSON has in it."""
         database = self.database
         database.given(method=method, path=path)
-        before = dict(database.rows), set(database.written)
+        before = dict(database.rows), dict(database.written)
         try:
             response = self.answer(method, path, text, {name.lower(): value for name, value in ({} if headers is NULL else headers).items()}, body)
         except Refused as refused:
@@ -107,9 +107,10 @@ class Api:
         if not text or body is NOT_JSON:
             raise bad(("body",))
         if any(cannot_be_stored(leaf) for leaf, _ in rules.leaves(body, ())):
-            problems = [at or ("body",) for leaf, at in rules.leaves(body, ())
+            max_levels = rules.MAX_LEVELS + 1       # one more than the connection in it
+            problems = [at or ("body",) for leaf, at in rules.leaves(body, (), max_levels)
                         if cannot_be_stored(leaf) or isinstance(leaf, Decimal) and not rules.is_number_in_range(leaf)]
-            if rules.levels(body) > rules.MAX_LEVELS + 1:       # one more than the connection in it
+            if rules.levels(body) > max_levels:
                 problems.append(("body",))
             raise bad(*problems)
 

@@ -103,7 +103,7 @@ class Session:
     read_only: bool = False
     failed: bool = False
     savepoints: list = field(default_factory=list)
-    changed: set = field(default_factory=set)       # keys of rows that it has written
+    changed: dict = field(default_factory=dict)     # keys of rows that it has written, in that order
     locked: set = field(default_factory=set)        # projects that another session can't change without waiting
     overtaken: set = field(default_factory=set)     # keys of rows that another one has changed since the snapshot
     wrote: bool = False
@@ -143,7 +143,7 @@ class Database:
         self.forget()
         self.session, self.role, self.keyring = session, ROLES[role], keyring
         self.rows = dict(self.seen_by(session))
-        self.written = set()
+        self.written = {}           # keys of rows, in that order
         try:
             answer = function(*arguments)
         except Failure:
@@ -204,7 +204,7 @@ class Database:
 
     def commit(self, session):
         if not session.failed:
-            self.publish(session.rows, session.changed - session.overtaken, session)
+            self.publish(session.rows, [key for key in session.changed if key not in session.overtaken], session)
         self.rollback(session)
 
     def rollback(self, session):
@@ -217,9 +217,9 @@ class Database:
         if self.session.is_open:
             if key in self.session.overtaken:
                 raise Failure("40001")
-            self.session.changed.add(key)
+            self.session.changed[key] = True
             self.session.wrote = True
-        self.written.add(key)
+        self.written[key] = True
         self.rows.pop(key, None) if row is None else self.rows.__setitem__(key, row)
 
     def store(self, source):

@@ -161,7 +161,7 @@ class Functions(Database):
     def extend(self, project):
         """Where another session was first since the snapshot, the precedence that it took can't be seen.  The documentation leaves open
         which changes are in the way of one more source."""
-        if any(key[:2] == ("source", project) for key in self.session.overtaken):
+        if any(key[:2] in (("source", project), ("extended", project)) for key in self.session.overtaken):
             self.or_else.add("40001")
 
     def problems_of_body(self, body, required=False):
@@ -293,6 +293,7 @@ class Functions(Database):
             raise Failure("22023")
         self.may_encrypt()
         self.extend(target_project)
+        self.write(("extended", target_project), None)      # even where there is nothing to copy
         copied = sorted((s for s in self.sources(source_project) if not self.is_primary(s)), key=lambda s: (s.precedence, s.name))
         for source in copied:
             copy = Source(target_project, new_uuid(), source.name, self.next_precedence(target_project))

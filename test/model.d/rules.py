@@ -95,19 +95,22 @@ def levels(value):
     return deepest
 
 
-def leaves(value, path):
-    """All values that aren't arrays or objects, and all names of members, with their paths."""
-    left = [(value, path)]
+def leaves(value, path, max_levels=None):
+    """All values that aren't arrays or objects, and all names of members, with their paths, in the order of the text; with max_levels
+    up to what is nested deeper."""
+    left = [(ABSENT, value, path, 1)]
     while left:
-        value, path = left.pop()
-        if isinstance(value, dict):
-            for name, item in value.items():
-                yield name, path + (name,)
-                left.append((item, path + (name,)))
-        elif isinstance(value, list):
-            left.extend((item, path + (index,)) for index, item in enumerate(value))
-        else:
+        name, value, path, level = left.pop()
+        if name is not ABSENT:
+            yield name, path
+        if not isinstance(value, (dict, list)):
             yield value, path
+        elif max_levels is not None and level > max_levels:
+            return
+        elif isinstance(value, dict):
+            left.extend((name, item, path + (name,), level + 1) for name, item in reversed(value.items()))
+        else:
+            left.extend((ABSENT, item, path + (index,), level + 1) for index, item in reversed(list(enumerate(value))))
 
 
 def numbers_out_of_range(value, path):
@@ -225,13 +228,8 @@ DESTINATIONS_OF_ENVIRONMENT = DESTINATIONS + ("repository", "organization", "pro
 PLAIN = re.compile(r"[\x21-\x24\x26-\x5b\x5d-\x7e]*")         # no percent sign, no backslash
 
 
-def trimmed(text):
-    blanks = "".join(c for c in text if is_blank(c))
-    return text.strip(blanks) if blanks else text
-
-
 def normal_host(type, field, host):
-    host = trimmed(host) or OWN_HOSTS[type][field]
+    host = host.strip(" ") or OWN_HOSTS[type][field]
     scheme, separator, rest = host.partition("://")
     if not separator:
         scheme, rest = "", host
