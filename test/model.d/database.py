@@ -177,9 +177,10 @@ class Database:
                 else:
                     views += [session.rows] + [rows for _, rows in session.savepoints]
             for view in views:
-                view.pop(key, None)
                 if key in rows:
-                    view[key] = rows[key]
+                    view[key] = rows[key]       # where it stands
+                else:
+                    view.pop(key, None)
 
     def begin(self, session, level, access):
         session.rows, session.snapshot, session.read_only = dict(self.committed), level != "READ COMMITTED", access == "READ ONLY"

@@ -194,6 +194,8 @@ class Functions(Database):
     def update_project_dbt_source(self, project, source, body, version=None):
         self.given(project=project, source=source, body=body)
         self.writes()
+        if self.role.everything:        # who isn't told first that there is no such project
+            self.may_encrypt()
         self.manages(project)
         self.may_encrypt()
         row = self.take(self.find(project, source))

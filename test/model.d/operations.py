@@ -312,7 +312,8 @@ class Operations:
         if self.session.is_open and not self.session.wrote:
             return None
         kids = self.database.kids
-        return Operation(0, "remove_encryption_key", ("no such key" if chance(self.random, 0.1) else self.random.choice(kids),))
+        at = self.random.random()       # how many keys are left depends on which connections the server has encrypted anew
+        return Operation(0, "remove_encryption_key", ("no such key" if chance(self.random, 0.1) else kids[int(at * len(kids))],))
 
     def add(self):
         return Operation(0, "add_project", (COMES_AND_GOES, ("viewer", "manager", "worker"), ("manager",)), projects=(COMES_AND_GOES,))

@@ -61,8 +61,8 @@ export class Facts {
 
   #same(name, a = '', b = '') {
     if (typeof b !== 'string') return false;
-    const own = ownHosts[this.connection.type];
-    return a === b || (hosts.includes(name) && normalHost(a || own) === normalHost(b || own));
+    const host = (text) => normalHost(text) || normalHost(ownHosts[this.connection.type]);
+    return a === b || (hosts.includes(name) && host(a) === host(b));
   }
 
   secretsMove() {
