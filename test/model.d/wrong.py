@@ -43,7 +43,7 @@ def rolled_back_kept(self, session, name):
 
 def rotated_and_encrypted(self):
     kid = rotate(self)
-    self.rows.update({key: replace(row, kid=kid) for key, row in self.rows.items() if key[0] == "source" and row.connection and row.whole})
+    self.encrypt_anew(self.to_reencrypt())
     return kid
 
 
