@@ -42,6 +42,8 @@ DO $$
 DECLARE
 	revoke text;
 BEGIN
+	-- so that no operator or function is that of whoever may create in the schema
+	PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 	FOR revoke IN
 		SELECT format('REVOKE ALL ON ROUTINE %s FROM %s', p.oid::regprocedure, a.grantee::regrole)
 		FROM pg_extension e

@@ -3,6 +3,28 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgcrypto;
 RESET client_min_messages;
 CREATE SCHEMA dbt;
+-- who may create in the schema has an operator and a function there that fit better than PostgreSQL's
+CREATE FUNCTION dbt.attack(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN RAISE WARNING 'attack as %', current_user; RETURN $1 OPERATOR(pg_catalog.=) $2::oid; END $$;
+CREATE OPERATOR dbt.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = dbt.attack);
+CREATE FUNCTION dbt.format(text, regprocedure, regrole) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN RAISE WARNING 'attack as %', current_user; RETURN 'SELECT'; END $$;
+CREATE ROLE regress_dbt_granted;
+ALTER DEFAULT PRIVILEGES IN SCHEMA dbt GRANT EXECUTE ON FUNCTIONS TO regress_dbt_granted;
+CREATE EXTENSION dbt_sources SCHEMA dbt;
+SHOW search_path;
+SELECT has_function_privilege('regress_dbt_granted', 'dbt.rotate_encryption_key(boolean)', 'EXECUTE') AS granted;
+DROP EXTENSION dbt_sources;
+CREATE EXTENSION dbt_sources SCHEMA dbt VERSION '0.2.0';
+ALTER EXTENSION dbt_sources UPDATE;
+SELECT has_function_privilege('regress_dbt_granted', 'dbt.rotate_encryption_key(boolean)', 'EXECUTE') AS granted;
+SET client_min_messages = warning;
+DROP EXTENSION dbt_sources;
+DROP SCHEMA dbt CASCADE;
+DROP OWNED BY regress_dbt_granted;
+DROP ROLE regress_dbt_granted;
+RESET client_min_messages;
+CREATE SCHEMA dbt;
 CREATE EXTENSION dbt_sources SCHEMA dbt;
 
 -- everything has a comment
