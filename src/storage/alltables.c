@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "access/tableam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
@@ -47,18 +48,22 @@
 
 /*
  * Whether a table has a column that can have envelopes.  Of what type it has
- * become doesn't matter: until it is changed back, they are still there.
+ * become doesn't matter: until it is changed back, they are still there.  But not
+ * every string is a text with a length before it ("name" is none).
  */
 static bool
 HasEnvelopes(Oid table)
 {
 	AttrNumber	attnum = get_attnum(table, ENVELOPES);
-	char		category = '\0';
+	char		category;
 	bool		ignored;
+	Oid			type;
 
-	if (attnum != InvalidAttrNumber)
-		get_type_category_preferred(get_atttype(table, attnum), &category, &ignored);
-	return category == TYPCATEGORY_STRING;
+	if (attnum == InvalidAttrNumber)
+		return false;
+	type = get_atttype(table, attnum);
+	get_type_category_preferred(type, &category, &ignored);
+	return category == TYPCATEGORY_STRING && get_typlen(type) == -1;
 }
 
 /*
@@ -185,6 +190,17 @@ ScanTable(Relation rel, HeaderCallback callback, void *arg)
 	MemoryContextDelete(per_row);
 }
 
+/*
+ * Whether this session can read a table at all: not another's temporary one, nor
+ * one on a standby that isn't in the write-ahead log, and so has nothing there.
+ */
+static bool
+IsReadableHere(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION && !RELATION_IS_OTHER_TEMP(rel) &&
+		!(rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED && RecoveryInProgress());
+}
+
 static TableAccess
 ScanTree(Oid table, HeaderCallback callback, void *arg)
 {
@@ -203,7 +219,7 @@ ScanTree(Oid table, HeaderCallback callback, void *arg)
 			UnlockRelationOid(member, AccessShareLock);
 			continue;			/* it has been dropped */
 		}
-		if (rel->rd_rel->relkind == RELKIND_RELATION && HasEnvelopes(member))
+		if (IsReadableHere(rel) && HasEnvelopes(member))
 			ScanTable(rel, callback, arg);
 		relation_close(rel, AccessShareLock);
 	}

@@ -137,6 +137,7 @@ SELECT changes, counted('CREATE TABLE aside.project_dbt_sources AS SELECT projec
 	'ADD FOREIGN KEY (project_uuid) REFERENCES projects, ALTER dbt_connection TYPE varchar',
 	'ADD FOREIGN KEY (project_uuid) REFERENCES projects, ALTER dbt_connection TYPE bytea USING convert_to(dbt_connection, ''UTF8'')',
 	'ADD FOREIGN KEY (project_uuid) REFERENCES projects, DROP dbt_connection',
+	'ADD FOREIGN KEY (project_uuid) REFERENCES projects, ALTER dbt_connection TYPE name',
 	'ADD FOREIGN KEY (uuid) REFERENCES projects NOT VALID',
 	'ADD FOREIGN KEY (project_uuid, uuid) REFERENCES project_dbt_sources',
 	'ADD CHECK (project_uuid IS NOT NULL)']) WITH ORDINALITY t (changes, n) ORDER BY n;
@@ -144,6 +145,9 @@ SELECT kind, counted('CREATE TABLE aside.project_dbt_sources (project_uuid uuid 
 	INSERT INTO aside.' || of || ' SELECT project_uuid, dbt_connection FROM project_dbt_sources') FROM (VALUES
 	('PARTITION BY HASH (project_uuid); CREATE TABLE aside.part PARTITION OF aside.project_dbt_sources FOR VALUES WITH (MODULUS 1, REMAINDER 0)', 'part'),
 	('; CREATE TABLE aside.child () INHERITS (aside.project_dbt_sources)', 'child')) t (kind, of);
+-- a string that has no length before it is no text: the server went down of this one
+SELECT counted('CREATE TABLE aside.project_dbt_sources (project_uuid uuid REFERENCES projects, dbt_connection name);
+	INSERT INTO aside.project_dbt_sources VALUES (NULL, (chr(1) || chr(1) || ''AAAAAAAA'')::name)');
 DROP FUNCTION counted;
 DROP SCHEMA aside;
 
