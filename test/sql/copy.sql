@@ -32,6 +32,18 @@ SELECT copy_project_dbt_sources(:p, :q);
 SELECT count(*) FROM project_dbt_sources WHERE project_uuid = :q;
 DELETE FROM project_dbt_sources WHERE name = 'a';
 
+-- what a trigger closes meanwhile isn't ours
+CREATE FUNCTION close_all() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$ BEGIN EXECUTE 'CLOSE ALL'; RETURN NULL; END $$;
+CREATE TRIGGER close_all AFTER INSERT ON project_dbt_sources FOR EACH ROW EXECUTE FUNCTION close_all();
+DO $$ BEGIN
+	PERFORM copy_project_dbt_sources('11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222');
+EXCEPTION WHEN invalid_cursor_state THEN RAISE NOTICE 'the cursor is in use';
+END $$;
+DROP TRIGGER close_all ON project_dbt_sources;
+DROP FUNCTION close_all;
+SELECT copy_project_dbt_sources(:p, :q);
+DELETE FROM project_dbt_sources WHERE project_uuid = :q;
+
 -- arguments
 SELECT copy_project_dbt_sources(:p, :p);
 SELECT copy_project_dbt_sources(:p, NULL);
