@@ -22,6 +22,7 @@
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 
 #include "base/domain.h"
 #include "base/searchpath.h"
@@ -229,6 +230,20 @@ BecomeOwner(Oid owner, int restrictions)
 	return caller;
 }
 
+static void
+RefuseUnsafePart(UnsafePart unsafe)
+{
+	if (unsafe.part == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s is not safe to run", unsafe.part),
+			 errdetail("It runs as the owner of the table, and its function %s has no search_path of its own that ends with pg_temp.",
+					   unsafe.function),
+			 errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp, with the schemas that it needs before pg_temp.",
+					 unsafe.function)));
+}
+
 /*
  * Errors: 55000 if the statement writes, and something would run as the owner that
  * a caller could lead astray.
@@ -238,14 +253,10 @@ BecomeWhoRuns(Statement statement, const Tables *tables)
 {
 	Identity	nobody = {InvalidOid, 0, 0};
 
-	if (statements[statement].role == OWNER_WRITES && tables->unsafe.part != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%s is not safe to run", tables->unsafe.part),
-				 errdetail("It runs as the owner of the table, and its function %s has no search_path of its own that ends with pg_temp.",
-						   tables->unsafe.function),
-				 errhint("ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp, with the schemas that it needs before pg_temp.",
-						 tables->unsafe.function)));
+	if (statements[statement].role == OWNER_WRITES)
+		RefuseUnsafePart(tables->unsafe);
+	if (statement == DELETE_SOURCE)
+		RefuseUnsafePart(FindUnsafePartOfDelete(tables->sources));
 	return statements[statement].role == CALLER_ON_PROJECTS ? nobody : BecomeOwner(tables->owner, 0);
 }
 
@@ -367,6 +378,7 @@ typedef void (*RowCallback) (HeapTuple row, TupleDesc desc, void *arg);
 
 /*
  * Hand each row of a cursor to callback, in a context that is reset after each.
+ * What callback runs, such as a trigger with CLOSE ALL, can't close it meanwhile.
  */
 static void
 ForEachFetched(Portal portal, RowCallback callback, void *arg)
@@ -374,6 +386,7 @@ ForEachFetched(Portal portal, RowCallback callback, void *arg)
 	MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext, "dbt source",
 												  ALLOCSET_DEFAULT_SIZES);
 
+	PinPortal(portal);
 	for (;;)
 	{
 		SPITupleTable *batch;
@@ -393,6 +406,7 @@ ForEachFetched(Portal portal, RowCallback callback, void *arg)
 		MemoryContextSwitchTo(spi);
 		SPI_freetuptable(batch);
 	}
+	UnpinPortal(portal);
 	SPI_cursor_close(portal);
 }
 

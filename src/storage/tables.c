@@ -19,6 +19,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodes.h"
 #include "storage/lmgr.h"
@@ -269,7 +270,8 @@ FindInTree(Relation sources, Tables *tables)
 
 		FindConstraints(rel, tables);
 		if (tables->unsafe.part == NULL)
-			tables->unsafe = FindUnsafePart(rel);
+			tables->unsafe = FindUnsafePart(rel, TRIGGER_TYPE_EVENT_MASK);
+		tables->has_domains = tables->has_domains || tables->unsafe.has_domains;
 		table_close(rel, NoLock);
 	}
 }
@@ -320,6 +322,19 @@ ForgetTables(Datum arg pg_attribute_unused(),
 	current_valid = false;
 }
 
+/*
+ * A domain's constraints have changed, perhaps: each new table has a type, too.
+ */
+static void
+ForgetDomains(Datum arg pg_attribute_unused(),
+			  int cacheid pg_attribute_unused(),
+			  uint32 hashvalue pg_attribute_unused())
+{
+	changed = true;
+	if (current != NULL && current->has_domains)
+		current_valid = false;
+}
+
 static void
 DropOutdated(XactEvent event pg_attribute_unused(), void *arg pg_attribute_unused())
 {
@@ -341,6 +356,7 @@ WatchForChanges(void)
 	CacheRegisterRelcacheCallback(ForgetTable, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetTables, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, ForgetTables, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, ForgetDomains, (Datum) 0);
 	RegisterXactCallback(DropOutdated, NULL);
 	watching = true;
 }

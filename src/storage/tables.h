@@ -30,6 +30,7 @@ typedef struct Tables
 	List	   *name_constraints;	/* and the names in a project */
 	bool		has_children;	/* partitions, or tables that inherit */
 	UnsafePart	unsafe;			/* what must not run as the owner, if anything */
+	bool		has_domains;	/* whose constraints were looked at */
 	uint64		generation;		/* tells these from those found before */
 } Tables;
 

@@ -26,6 +26,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
@@ -128,6 +129,9 @@ PathOf(Oid function)
 
 static Oid	UnsafeFunctionOf(Oid class, Oid object);
 
+/* whether FindUnsafePart() has come to a domain */
+static bool has_domains;
+
 /*
  * Constraints of a domain depend on it, and not the other way round.
  */
@@ -140,6 +144,7 @@ UnsafeFunctionOfDomain(Oid type)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	has_domains = true;
 	ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(type));
 	scan = systable_beginscan(rel, ConstraintTypidIndexId, true, NULL, 1, &key);
@@ -213,11 +218,11 @@ CheckPart(Oid class, Oid object, Oid function, UnsafePart *unsafe)
 }
 
 /*
- * A trigger's function has to have a path: a deferred one runs at the commit, when
- * that of our statements is gone.
+ * The triggers of some events (as in tgtype).  Their function has to have a path: a
+ * deferred one runs at the commit, when that of our statements is gone.
  */
 static bool
-CheckTriggers(Relation rel, UnsafePart *unsafe)
+CheckTriggers(Relation rel, int events, UnsafePart *unsafe)
 {
 	/* a copy, as an invalidation may free it */
 	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
@@ -227,7 +232,8 @@ CheckTriggers(Relation rel, UnsafePart *unsafe)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 
-		if (trigger->tgisinternal || trigger->tgenabled == TRIGGER_DISABLED)
+		if (trigger->tgisinternal || trigger->tgenabled == TRIGGER_DISABLED ||
+			(trigger->tgtype & events) == 0)
 			continue;
 		safe = CheckPart(TriggerRelationId, trigger->tgoid,
 						 PathOf(trigger->tgfoid) == SAFE_PATH ?
@@ -286,18 +292,114 @@ CheckDependents(Oid table, UnsafePart *unsafe)
 
 /*
  * The first part of a table that calls a function with a search_path that a
- * caller could lead astray.
+ * caller could lead astray; of the triggers those of some events count.
  */
 UnsafePart
-FindUnsafePart(Relation rel)
+FindUnsafePart(Relation rel, int events)
 {
 	Oid			table = RelationGetRelid(rel);
-	UnsafePart	unsafe = {NULL, NULL};
+	UnsafePart	unsafe = {0};
 
+	has_domains = false;
 	/* the last: the types of its columns, and how it is partitioned */
-	(void) (CheckTriggers(rel, &unsafe) && CheckIndexes(rel, &unsafe) &&
+	(void) (CheckTriggers(rel, events, &unsafe) && CheckIndexes(rel, &unsafe) &&
 			CheckDependents(table, &unsafe) &&
 			CheckPart(RelationRelationId, table, UnsafeFunctionOf(RelationRelationId, table),
 					  &unsafe));
+	unsafe.has_domains = has_domains;
+	return unsafe;
+}
+
+/* what a foreign key does to the rows that reference one that is gone, or has changed */
+static const struct
+{
+	Oid			function;
+	int			event;
+	int			causes;
+}			referential_actions[] = {
+	{F_RI_FKEY_CASCADE_DEL, TRIGGER_TYPE_DELETE, TRIGGER_TYPE_DELETE},
+	{F_RI_FKEY_SETNULL_DEL, TRIGGER_TYPE_DELETE, TRIGGER_TYPE_UPDATE},
+	{F_RI_FKEY_SETDEFAULT_DEL, TRIGGER_TYPE_DELETE, TRIGGER_TYPE_UPDATE},
+	{F_RI_FKEY_CASCADE_UPD, TRIGGER_TYPE_UPDATE, TRIGGER_TYPE_UPDATE},
+	{F_RI_FKEY_SETNULL_UPD, TRIGGER_TYPE_UPDATE, TRIGGER_TYPE_UPDATE},
+	{F_RI_FKEY_SETDEFAULT_UPD, TRIGGER_TYPE_UPDATE, TRIGGER_TYPE_UPDATE}
+};
+
+/* rows of a table are deleted, or updated */
+typedef struct Change
+{
+	Oid			table;
+	int			event;
+} Change;
+
+static void
+AddChange(List **changes, Oid table, int event)
+{
+	Change	   *change;
+	ListCell   *lc;
+
+	foreach(lc, *changes)
+	{
+		change = lfirst(lc);
+		if (change->table == table && change->event == event)
+			return;
+	}
+	change = palloc(sizeof(Change));
+	change->table = table;
+	change->event = event;
+	*changes = lappend(*changes, change);
+}
+
+/*
+ * Add the change of a table, and of all that the rows may be in.
+ */
+static void
+AddChangeOfTree(List **changes, Oid table, int event)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(table, AccessShareLock, NULL))
+		AddChange(changes, lfirst_oid(lc), event);
+}
+
+static void
+AddChangesOfReferencing(List **changes, Relation rel, int event)
+{
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		for (size_t j = 0; j < lengthof(referential_actions); j++)
+		{
+			if (triggers->triggers[i].tgfoid == referential_actions[j].function &&
+				referential_actions[j].event == event)
+				AddChangeOfTree(changes, triggers->triggers[i].tgconstrrelid, referential_actions[j].causes);
+		}
+	}
+}
+
+/*
+ * The same of all that the deletion of a row causes in other tables: those that
+ * reference it, and those that reference these.
+ */
+UnsafePart
+FindUnsafePartOfDelete(Oid table)
+{
+	UnsafePart	unsafe = {0};
+	List	   *changes = NIL;
+	int			own;
+
+	AddChangeOfTree(&changes, table, TRIGGER_TYPE_DELETE);
+	own = list_length(changes);
+	for (int i = 0; unsafe.part == NULL && i < list_length(changes); i++)
+	{
+		const Change *change = list_nth(changes, i);
+		Relation	rel = table_open(change->table, AccessShareLock);
+
+		if (i >= own)
+			unsafe = FindUnsafePart(rel, change->event);
+		AddChangesOfReferencing(&changes, rel, change->event);
+		table_close(rel, NoLock);
+	}
 	return unsafe;
 }

@@ -17,8 +17,10 @@ typedef struct UnsafePart
 {
 	char	   *part;
 	char	   *function;
+	bool		has_domains;	/* another type may change what is found */
 } UnsafePart;
 
-extern UnsafePart FindUnsafePart(Relation rel);
+extern UnsafePart FindUnsafePart(Relation rel, int events);
+extern UnsafePart FindUnsafePartOfDelete(Oid table);
 
 #endif							/* DBT_SOURCES_UNSAFE_H */

@@ -128,6 +128,38 @@ SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "reserved"}');
 SELECT dbt.update_project_dbt_source(:p, :'b', '{"name": "b"}') ->> 'name' AS renamed;
 RESET ROLE;
 ALTER TABLE project_dbt_sources DROP CONSTRAINT free;
+-- also what the domain of a column asks later
+ALTER FUNCTION reserved(text) SET search_path = dbt;
+CREATE DOMAIN label AS text CHECK (VALUE <> '');
+ALTER TABLE project_dbt_sources ADD COLUMN label label;
+SELECT update_project_dbt_source(:p, :'b', '{"name": "B"}') ->> 'name' AS renamed;
+ALTER DOMAIN label ADD CHECK (NOT reserved(VALUE));
+SELECT update_project_dbt_source(:p, :'b', '{"name": "b"}');
+ALTER TABLE project_dbt_sources DROP COLUMN label;
+DROP DOMAIN label;
+-- and for a deletion the triggers that it sets off in the tables that reference the sources, and in those that reference these
+CREATE TABLE runs (n integer PRIMARY KEY, project uuid, source uuid, FOREIGN KEY (project, source) REFERENCES project_dbt_sources ON DELETE CASCADE);
+CREATE TABLE parts (run integer REFERENCES runs ON DELETE SET NULL) PARTITION BY LIST (run);
+CREATE TABLE other_parts PARTITION OF parts DEFAULT;
+GRANT ALL ON runs, parts TO regress_dbt_app;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% of %', TG_OP, TG_TABLE_NAME; RETURN OLD; END $$;
+CREATE TRIGGER note AFTER DELETE ON runs FOR EACH ROW EXECUTE FUNCTION note();
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER other BEFORE INSERT OR UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE FUNCTION note_part() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% of %', TG_OP, TG_TABLE_NAME; RETURN NEW; END $$;
+CREATE TRIGGER note AFTER UPDATE ON other_parts FOR EACH ROW EXECUTE FUNCTION note_part();
+SELECT create_project_dbt_source(:p, '{"name": "c", "dbtConnection": {"type": "none"}}') ->> 'projectDbtSourceUuid' AS c \gset
+INSERT INTO runs VALUES (1, :p, :'c');
+INSERT INTO parts VALUES (1);
+SELECT update_project_dbt_source(:p, :'c', '{"name": "C"}') ->> 'name' AS renamed;
+SELECT delete_project_dbt_source(:p, :'c');
+ALTER FUNCTION note() SET search_path = dbt, pg_temp;
+SELECT delete_project_dbt_source(:p, :'c');
+ALTER FUNCTION note_part() SET search_path = dbt, pg_temp;
+SELECT delete_project_dbt_source(:p, :'c');
+SELECT * FROM parts;
+DROP TABLE parts, runs;
+DROP FUNCTION note, note_part, touch;
 -- wherever it is called
 CREATE FUNCTION keep(text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = dbt AS 'BEGIN RETURN $1; END';
 CREATE OPERATOR ### (RIGHTARG = text, FUNCTION = keep);
