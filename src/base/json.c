@@ -300,6 +300,33 @@ TextFromUtf8(const char *text, Size len, int *sqlerrcode)
 }
 
 /*
+ * The other way round: text of the database as UTF-8, which is the text itself, or
+ * terminated.  NULL if that can't be, as where SQL_ASCII takes any bytes; PostgreSQL
+ * would name some of them.
+ */
+char *
+TextToUtf8(char *text, Size len)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *volatile utf8 = NULL;
+
+	PG_TRY();
+	{
+		utf8 = pg_server_to_any(text, len, PG_UTF8);
+	}
+	PG_CATCH();
+	{
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		utf8 = NULL;
+	}
+	PG_END_TRY();
+	return utf8;
+}
+
+/*
  * Parse JSON text in UTF-8, whatever the database's encoding is.
  *
  * Returns NULL for what is not JSON or can't be jsonb here, and the SQLSTATE that
@@ -435,7 +462,8 @@ AppendJsonValue(StringInfo out, const JsonbValue *value)
  * The JSON text that print makes of something, in UTF-8; expected is about how
  * long it gets.  Printing copies strings, so it has a memory context of its own.
  *
- * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value.
+ * Errors: 54000 if the text exceeds what PostgreSQL can hold in one value; 22021 if
+ * it has bytes that are no characters.
  */
 bytea *
 PrintJson(Size expected, JsonPrinter print, const void *what)
@@ -469,7 +497,14 @@ PrintJson(Size expected, JsonPrinter print, const void *what)
 	MemoryContextDelete(printing);
 
 	SET_VARSIZE(text.data, text.len);
-	utf8 = pg_server_to_any(text.data + VARHDRSZ, text.len - VARHDRSZ, PG_UTF8);
+	utf8 = TextToUtf8(text.data + VARHDRSZ, text.len - VARHDRSZ);
+	if (utf8 == NULL)
+	{
+		WipeBytea((bytea *) text.data);
+		ereport(ERROR,
+				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				 errmsg("dbtConnection has bytes that are not characters of UTF-8")));
+	}
 	if (utf8 != text.data + VARHDRSZ)
 	{
 		int			len = strlen(utf8);

@@ -420,8 +420,10 @@ SILENT_FUNCTION(http_request)
 	if (!PG_ARGISNULL(2))
 	{
 		text	   *body = PG_GETARG_TEXT_PP(2);
+		char	   *utf8 = TextToUtf8(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body));
 
-		request.body = pg_server_to_any(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body), PG_UTF8);
+		/* what can't be UTF-8 isn't, and is told so */
+		request.body = utf8 == NULL ? VARDATA_ANY(body) : utf8;
 		request.body_len = request.body == VARDATA_ANY(body) ? VARSIZE_ANY_EXHDR(body) :
 			strlen(request.body);
 	}
@@ -480,14 +482,15 @@ FailureOfServer(const Request *request, const ErrorData *error)
 static Jsonb *
 PostgrestHeaders(void)
 {
-	const char *setting = GetConfigOption("request.headers", true, false);
+	const char *option = GetConfigOption("request.headers", true, false);
+	char	   *setting = option == NULL ? NULL : pstrdup(option);
 	char	   *utf8;
 	Jsonb	   *headers;
 
 	if (setting == NULL)
 		return NULL;
-	utf8 = pg_server_to_any(setting, strlen(setting), PG_UTF8);
-	headers = JsonFromUtf8(utf8, strlen(utf8));
+	utf8 = TextToUtf8(setting, strlen(setting));
+	headers = utf8 == NULL ? NULL : JsonFromUtf8(utf8, strlen(utf8));
 	return headers != NULL && AreHeaders(headers) ? headers : NULL;
 }
 

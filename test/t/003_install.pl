@@ -92,6 +92,21 @@ is($node->safe_psql('latin', "SET client_encoding = 'UTF8';
 	qq({"path": "body", "message": "must not have characters that the encoding of the database lacks"}\n)
 	  . qq({"path": "\\"\xc3\xbc\\"", "message": "must be a number in the range of a double (5e-324 to 1.8e308), of at most 400 digits"}),
 	'which says what it cannot hold');
+# where any bytes are text, those that are none of UTF-8 aren't, and aren't named
+$node->safe_psql('postgres', "CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0");
+my ($out, $said);
+(undef, $out, $said) = $node->psql('bytes', "CREATE EXTENSION dbt_sources CASCADE;
+	CREATE TABLE projects (project_uuid uuid PRIMARY KEY);
+	INSERT INTO projects VALUES ('$project');
+	SELECT enable_dbt_sources('projects') AS x \\gset
+	SELECT body #> '{error,data,0}' FROM http_request('POST', '/api/v1/projects/$project/dbt-sources', '{\"name\": \"\xe9sesame\"}');
+	BEGIN; SELECT count(set_config('request.headers', '{\"x-original-method\": \"GET\", \"x-original-uri\": \"/\xe9\"}', true));
+	SELECT postgrest_request('') -> 'error' -> 'statusCode'; COMMIT;
+	\\set VERBOSITY verbose
+	SELECT set_project_dbt_connection('$project', '{\"type\": \"dbt\", \"target\": \"\xe9sesame\"}')");
+is($out, qq({"path": "body", "message": "must be JSON in UTF-8"}\n1\n404), 'a body of other bytes, and headers, in SQL_ASCII');
+like($said, qr/ERROR:  22021: dbtConnection has bytes that are not characters of UTF-8/, 'and a connection');
+unlike($said, qr/0xe9/, 'no byte is told');
 my ($envelope) = $latin =~ /(eyJ\S+)/;
 is($node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
 		CREATE TABLE projects (project_uuid uuid PRIMARY KEY);
