@@ -220,6 +220,8 @@ WriteKeyringFile(const char *text, Size len)
 
 /*
  * Write a JWK Set to the keyring file, and wipe it.
+ *
+ * Errors: 54000 if it could not be read again.
  */
 static void
 WriteKeySet(Jsonb *set)
@@ -229,6 +231,12 @@ WriteKeySet(Jsonb *set)
 	WipeJsonb(set);
 	PG_TRY();
 	{
+		if (VARSIZE(text) - VARHDRSZ > MAX_KEYRING_FILE_LEN)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("the keyring would be too large"),
+					 errdetail("The file may have at most %d bytes.", MAX_KEYRING_FILE_LEN),
+					 errhint("Remove the keys that no connection needs, see encryption_keys() and remove_encryption_key().")));
 		WriteKeyringFile(VARDATA(text), VARSIZE(text) - VARHDRSZ);
 	}
 	PG_FINALLY();
@@ -276,7 +284,7 @@ RefuseToBeginAnew(void)
  *
  * Errors: 22023 for a NULL argument; 25006 in a read-only transaction; 55000 if
  * there is a keyring file that can't be used, or if it is missing and
- * connections need it; file access errors.
+ * connections need it; 54000 if the file would be too large; file access errors.
  */
 SILENT_FUNCTION(rotate_encryption_key)
 {

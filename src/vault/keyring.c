@@ -24,7 +24,6 @@
 #include "base/json.h"
 #include "vault/keyring.h"
 
-#define MAX_KEYRING_FILE_LEN (1024 * 1024)
 #define MAX_KID_LEN 255
 
 #define HINT_CREATE "Bring it back from its backup, or set dbt_sources.keyring_file to where it is. The first one is made by rotate_encryption_key()."

@@ -12,6 +12,8 @@
 
 #include "vault/aead.h"
 
+#define MAX_KEYRING_FILE_LEN (1024 * 1024)
+
 typedef struct Key
 {
 	char	   *kid;

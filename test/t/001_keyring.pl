@@ -101,6 +101,14 @@ for my $kid ([ 'a', 'a' ], [ $longest, $escaped ])
 }
 write_keyring($good . ' ' x (1024 * 1024 - length $good), 0600);
 $node->safe_psql('postgres', $set);
+# and no larger one is written, as would be with the blanks of jsonb
+my $many = '{"keys":[' . join(',', map { '{"kty":"oct","kid":"' . $_ . '","k":"' . 'A' x 86 . '"}' } 1 .. 8500) . ']}';
+write_keyring($many, 0600);
+$node->safe_psql('postgres', $set);
+like(error_of('SELECT rotate_encryption_key()'), qr/54000: the keyring would be too large.*DETAIL:  .*at most 1048576 bytes.*HINT:/s, 'too many keys: not rotated');
+ok(slurp_file($file) eq $many, 'left as it is');
+write_keyring($good, 0600);
+$node->safe_psql('postgres', $set);
 
 for my $mode (0640, 0604, 0620, 0601)
 {
