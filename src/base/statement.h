@@ -11,5 +11,7 @@
 #include "postgres.h"
 
 extern void ShowStatement(const char *statement);
+extern void ShowInPlaceOfClients(const char *statement);
+extern void ShowClientsAgain(void);
 
 #endif							/* DBT_SOURCES_STATEMENT_H */

@@ -24,7 +24,8 @@
  * PostgreSQL shows that statement in the log with whatever error or message
  * comes up, ours or of what we call, up to the commit; in pg_stat_activity, and
  * from there in the log of a deadlock.  All of them see a constant instead,
- * until the next statement.  The contexts of our callers (PL/pgSQL, SPI, the
+ * until the next statement; or, if the hooks have hidden what is in that one, until
+ * the call is over.  The contexts of our callers (PL/pgSQL, SPI, the
  * parameters of a portal) quote it too, so no message that is raised below here
  * reaches them.  An error puts error_context_stack back by itself.
  */
@@ -39,6 +40,7 @@ CallSilently(FunctionCallInfo fcinfo, PGFunction function, const char *statement
 	error_context_stack = NULL;
 	result = function(fcinfo);
 	error_context_stack = callers;
+	ShowClientsAgain();
 	return result;
 }
 

@@ -11,9 +11,11 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "parser/analyze.h"
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/elog.h"
+#include "utils/portal.h"
 
 #include "base/compat.h"
 #include "base/domain.h"
@@ -41,7 +43,7 @@ HideStatement(void)
 	strlcpy(shown_statement, debug_query_string, sizeof(shown_statement));
 	HideValues(shown_statement);
 	if (strcmp(shown_statement, debug_query_string) != 0)
-		ShowStatement(shown_statement);
+		ShowInPlaceOfClients(shown_statement);
 }
 
 /*
@@ -76,7 +78,8 @@ ReadStatement(void)
 /*
  * Whether a text may begin in the middle of a value, so that no quote precedes
  * it: the excerpt of JSON that can't be parsed, whatever the language of the
- * words before it; and what RAISE or the like was given to say.
+ * words before it; and what RAISE or the like was given to say, while a statement
+ * runs of which something is hidden.
  */
 static bool
 MayBeginInValue(const ErrorData *edata, const char *text)
@@ -126,9 +129,38 @@ SilenceLogEntry(ErrorData *edata)
 }
 
 /*
+ * Where a comment begins that doesn't end, or else the end of the text.  The mark
+ * behind what is cut off may begin one, too.
+ */
+static Size
+OpenComment(const char *text)
+{
+	const char *begins = NULL;
+	int			depth = 0;
+	const char *s;
+
+	for (s = text; *s != '\0'; s++)
+	{
+		if (s[0] == '/' && s[1] == '*')
+		{
+			if (depth++ == 0)
+				begins = s;
+			s++;
+		}
+		else if (s[0] == '*' && s[1] == '/' && depth > 0)
+		{
+			depth--;
+			s++;
+		}
+	}
+	return (depth > 0 ? begins : s) - text;
+}
+
+/*
  * The text without what may be a value, if there are names in the one statement
  * that is there at that place, of all that it may have (see PlannedStmt); else
- * the text itself.  What is hidden becomes blanks, so that positions stay right.
+ * the text itself.  What is hidden becomes blanks, so that positions stay right,
+ * and so does a comment that is cut: pg_stat_statements takes it apart again.
  */
 static const char *
 SilentText(const char *whole, int location, int len)
@@ -148,9 +180,31 @@ SilentText(const char *whole, int location, int len)
 	memcpy(statement, whole + location, len);
 	statement[len] = '\0';
 	HideValues(statement);
-	readable = strlen(statement);
+	readable = OpenComment(statement);
 	memset(statement + readable, ' ', len - readable);
 	return copy;
+}
+
+/*
+ * The extended protocol shows the text of a portal again each time that rows are
+ * fetched from it; if they are there already, nothing runs that would hide it.
+ */
+static void
+HidePortal(void)
+{
+	static const char *hidden = NULL;
+	static TimestampTz since;
+	Portal		portal = ActivePortal;
+	MemoryContext caller;
+
+	if (portal == NULL || portal->sourceText == NULL ||
+		(portal->sourceText == hidden && portal->creation_time == since))
+		return;
+	caller = MemoryContextSwitchTo(portal->portalContext);
+	portal->sourceText = SilentText(portal->sourceText, 0, 0);
+	MemoryContextSwitchTo(caller);
+	hidden = portal->sourceText;
+	since = portal->creation_time;
 }
 
 /*
@@ -180,13 +234,13 @@ SilenceExecution(EXECUTOR_RUN_PARAMETERS)
 	ExecutorRun_hook_type next = previous_executor_run != NULL ?
 		previous_executor_run : standard_ExecutorRun;
 
-	(void) ReadStatement();
+	if (MayHoldConnection(ReadStatement()))
+		HidePortal();
 	next(EXECUTOR_RUN_ARGUMENTS);
 }
 
 /*
  * What pg_stat_statements keeps of a utility command is its text, as it is.
- * Nobody below here parses the text again.
  */
 static void
 SilenceUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
@@ -196,9 +250,21 @@ SilenceUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree
 	ProcessUtility_hook_type next = previous_process_utility != NULL ?
 		previous_process_utility : standard_ProcessUtility;
 
-	(void) ReadStatement();
+	if (MayHoldConnection(ReadStatement()))
+		HidePortal();
 	next(pstmt, SilentText(query_string, pstmt->stmt_location, pstmt->stmt_len),
 		 read_only_tree, context, params, query_env, dest, qc);
+}
+
+/*
+ * An error of one of our functions was caught.
+ */
+static void
+SilenceHandler(SubXactEvent event, SubTransactionId sub pg_attribute_unused(),
+			   SubTransactionId parent pg_attribute_unused(), void *arg pg_attribute_unused())
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		ShowClientsAgain();
 }
 
 void
@@ -213,4 +279,5 @@ InstallHooks(void)
 	ExecutorRun_hook = SilenceExecution;
 	previous_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = SilenceUtility;
+	RegisterSubXactCallback(SilenceHandler, NULL);
 }

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use Cwd qw(getcwd);
+use IO::Socket::UNIX;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -58,6 +59,7 @@ $node->safe_psql('postgres', "CREATE EXTENSION dbt_sources CASCADE;
 	CREATE TRIGGER tell BEFORE UPDATE ON project_dbt_sources FOR EACH ROW WHEN (NEW.name = 'telltale') EXECUTE FUNCTION tell();
 	CREATE FUNCTION slow(seconds integer) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'DECLARE t text; BEGIN t := pg_sleep(seconds)::text; RETURN t; END';
 	CREATE FUNCTION says(what text, why text) RETURNS void LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''%: %'', what, why; END';
+	CREATE TABLE kept (i integer);
 	CREATE FUNCTION store(source uuid, body jsonb) RETURNS text LANGUAGE plpgsql AS
 		'BEGIN RETURN update_project_dbt_source(''$project'', source, body) ->> ''name''; END'");
 
@@ -134,7 +136,7 @@ sub send_in_every_way
 		SELECT update_project_dbt_source(project_uuid, project_dbt_source_uuid, jsonb_set(body, '{dbtConnection,branch}', '7'))
 		FROM t JOIN project_dbt_sources USING (name)", qr/^COPY 2\na\nb\n.*22023/ms);
 	sends('an error after the call', 'SELECT ' . update($a, body('a', $ok)) . ', 1 / (random() * 0)::integer', qr/22012/);
-	sends('an error at commit', 'WITH i AS (INSERT INTO late VALUES (1) RETURNING i) SELECT ' . update($a, body('a', $ok)) . ' FROM i', qr/P0001.*too late/s);
+	sends('an error at commit', 'WITH i AS (INSERT INTO late VALUES (1) RETURNING i) SELECT ' . update($a, body('a', $ok)) . ' FROM i', qr/P0001: (?:too late|\*)/);
 	sends('read-only', 'BEGIN READ ONLY; SELECT ' . update($a, body('a', $ok)), qr/25006/);
 
 	# parameters of the extended protocol
@@ -187,7 +189,7 @@ sub send_in_every_way
 		  "DO \$\$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock') LOOP PERFORM pg_sleep(0.05); END LOOP; END \$\$;\n", qr/./);
 	$seen .= slurp_file("$other.out");
 	sends('pg_stat_activity, in a transaction', 'BEGIN; SELECT ' . update($a, body('a', $ok)) . " IS NULL;\n\\! psql -XAtq -d '" .
-		  $node->connstr('postgres') . "' -c \"SELECT query FROM pg_stat_activity WHERE state LIKE 'idle in%'\"\nCOMMIT", qr/update_project_dbt_source\(\.\.\.\)/);
+		  $node->connstr('postgres') . "' -c \"SELECT query FROM pg_stat_activity WHERE state LIKE 'idle in%'\"\nCOMMIT", qr/update_project_dbt_source\((?:\.\.\.\)|\*)/);
 }
 
 # What ends before one of our functions is called, or doesn't end there.
@@ -236,6 +238,13 @@ sub send_in_ways_that_are_not_ours
 	sends('an alias', "SELECT $call jsonb_build_object('dbtConnection', to_jsonb(c))) ->> 'name' FROM (SELECT 'none' AS type, 'sesame' AS personal_access_token) c", qr/^a$/m);
 	sends('a value that begins with what is no quote', "SELECT (dbtConnection) 'sesame'", qr/42601|42703/);
 	sends('RAISE', "DO \$\$ BEGIN RAISE EXCEPTION '%', 'sesame, the personal_access_token'; END \$\$", qr/P0001/);
+	sends('RAISE after a call', "DO \$\$ BEGIN PERFORM $call '{}'); RAISE EXCEPTION '%', 'sesame'; END \$\$", qr/P0001/);
+	sends('RAISE after an error was caught', "DO \$\$ BEGIN BEGIN PERFORM $call '{\"name\": 7}'); EXCEPTION WHEN OTHERS THEN NULL; END; RAISE EXCEPTION '%', 'sesame'; END \$\$", qr/P0001/);
+	# pg_stat_statements takes these texts apart, if it doesn't know them yet
+	sends('PREPARE: a quote in a comment', "PREPARE p AS SELECT /* the worker's /* own */ */ $call '$json') ->> 'name', 1; EXECUTE p", qr/^a\|1$/m);
+	sends('PREPARE: a letter in a comment', "PREPARE p AS SELECT 1, /* für den Worker */ $call '$json') ->> 'name'; EXECUTE p", qr/^1\|a$/m);
+	sends('PREPARE: a quotient', "PREPARE p AS SELECT /* own */ 6/(1 + count(*)), max($call '$json') ->> 'name') FROM late; EXECUTE p", qr/^6\|/m);
+	sends('CREATE TABLE AS: a comment', "CREATE TEMP TABLE t AS SELECT 1 AS i, 2 AS j, /* it's */ $call '$json') ->> 'name' AS name; TABLE t", qr/^1\|2\|a$/m);
 	sends('a function that is missing in PL/pgSQL', "DO \$\$ BEGIN PERFORM update_project_dbt_source('sesame'); END \$\$", qr/42883/);
 	sends('a long statement', 'SELECT no_project_dbt_source(1' . ' + 1' x 300 . ')', qr/42883/);
 	# what an error says tells of the statement, too
@@ -268,6 +277,57 @@ sub send_and_watch
 		'pg_stat_activity, while it is planned');
 	$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT slow(600), *'");
 	$psql->finish;
+}
+
+# pg_stat_activity of what is executed more than once, as for a few rows at a time
+sub send_and_fetch
+{
+	my $call = "update_project_dbt_source('$project', '" . source('a') . "', '" . body('a') . "')";
+	my $socket = IO::Socket::UNIX->new(Peer => $node->host . '/.s.PGSQL.' . $node->port) or die $!;
+	my $pid;
+	my $send = sub { my ($type, $payload) = @_; print $socket $type . pack('N', 4 + length $payload) . $payload; $socket->flush };
+	# reads messages up to one of these types
+	my $until = sub {
+		my ($types) = @_;
+		while (1)
+		{
+			my ($header, $payload);
+			read($socket, $header, 5) == 5 or die 'the server closed the connection';
+			my ($type, $len) = unpack 'aN', $header;
+			read $socket, $payload, $len - 4;
+			$pid = unpack 'N', $payload if $type eq 'K';
+			die $payload if $type eq 'E';
+			return if index($types, $type) >= 0;
+		}
+	};
+	$send->('', pack('N', 196608) . "user\0" . $node->safe_psql('postgres', 'SELECT current_user') . "\0database\0postgres\0\0");
+	$until->('Z');
+	# what is logged is hidden before it is shown
+	$send->('Q', "SET log_statement = none; SET log_duration = off; SET log_min_duration_statement = -1; SET log_min_messages = error;\0");
+	$until->('Z');
+	for my $sql ("INSERT INTO kept SELECT generate_series(1, 3) RETURNING $call", "WITH i AS (INSERT INTO kept SELECT generate_series(1, 3) RETURNING i) SELECT $call FROM i",
+		"EXPLAIN (VERBOSE) SELECT $call FROM kept")
+	{
+		$send->('Q', "BEGIN\0");
+		$until->('Z');
+		$send->('P', "\0$sql\0\0\0");
+		$send->('B', "p\0\0\0\0\0\0\0\0");
+		for my $time ('first', 'second')
+		{
+			$send->('E', "p\0" . pack('N', 1));
+			$send->('H', '');
+			$until->('s');
+			my $shown = $node->safe_psql('postgres', "SELECT query FROM pg_stat_activity WHERE pid = $pid");
+			like($shown, qr/^(?:INSERT|WITH|EXPLAIN|SELECT update_project)/, "executed for the $time time: something is shown");
+			unlike($shown, qr/sesame/, 'and no secret');
+		}
+		$send->('S', '');
+		$until->('Z');
+		unlike($node->safe_psql('postgres', "SELECT query FROM pg_stat_activity WHERE pid = $pid"), qr/sesame/, 'nor in the transaction');
+		$send->('Q', "ROLLBACK\0");
+		$until->('Z');
+	}
+	$send->('X', '');
 }
 
 # from here on, nothing was said before
@@ -344,6 +404,7 @@ $node->append_conf('postgresql.conf', "session_preload_libraries = ''\nshared_pr
 forget();
 send_in_ways_that_are_not_ours();
 send_and_watch();
+send_and_fetch();
 $log = is_silent('preloaded by the server');
 like($log, qr/listening on Unix socket "/, 'what has nothing to do with it is as it is');
 like($log, qr/^sent elsewhere: statement: SELECT update_project_dbt_source\(\*$/m, 'what is sent elsewhere has no values either');
