@@ -160,8 +160,11 @@ __DATA__
 55000 it is not clear which table has the projects
 55000 no usable keyring
 55000 table dbt.project_dbt_sources is not as enable_dbt_sources() makes it
+55000 table dbt.project_dbt_sources is not safe to run
 55000 trigger audit on table dbt.part0 is not safe to run
 55000 trigger audit on table dbt.project_dbt_sources is not safe to run
+55000 trigger note on table dbt.other_parts is not safe to run
+55000 trigger note on table dbt.runs is not safe to run
 55006 cannot remove the active encryption key
 P0002 dbt source not found
 P0002 project not found
