@@ -177,7 +177,7 @@ RefuseKeyInUseIn(const Database *database, const char *kid)
 				 errdetail_plural("It holds " INT64_FORMAT " connection in database \"%s\", table %s.",
 								  "It holds " INT64_FORMAT " connections in database \"%s\", table %s.",
 								  use.needing, use.needing, name, use.table),
-				 errhint("%s", HowToFree(&use, "Call reencrypt_dbt_connections() there until it returns 0."))));
+				 errhint("%s", HowToFree(&use, "CALL reencrypt_all_dbt_connections() there."))));
 	if (use.unreadable > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -185,7 +185,7 @@ RefuseKeyInUseIn(const Database *database, const char *kid)
 				 errdetail_plural(INT64_FORMAT " connection in database \"%s\", table %s, does not say which key it needs.",
 								  INT64_FORMAT " connections in database \"%s\", table %s, do not say which key they need.",
 								  use.unreadable, use.unreadable, name, use.table),
-				 errhint("%s", HowToFree(&use, "reencrypt_dbt_connections() there names them. Store them anew, or delete their sources."))));
+				 errhint("%s", HowToFree(&use, "reencrypt_all_dbt_connections() there names them. Store them anew, or delete their sources."))));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("encryption key \"%s\" may be in use", kid),
