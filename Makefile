@@ -32,7 +32,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 ifeq ($(OBJS),)
-$(error found no source in "$(top)/src")
+$(error found no source in "$(top)/src"; a folder whose path has a blank is built in itself)
 endif
 
 # what was built for one server, or with other flags, is not for another

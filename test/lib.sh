@@ -11,6 +11,7 @@ set -euo pipefail
 # for a throwaway cluster.  These are for the machine, or for us.
 for name in $(compgen -e); do
 	case $name in
+	SHELLOPTS | BASHOPTS) ;;	# read only
 	PATH | HOME | USER | LOGNAME | TERM | COLUMNS | LINES | TMPDIR | NO_COLOR | CI | POSTGREST | DBT_SOURCES_*) ;;
 	*_proxy | *_PROXY | *CA_BUNDLE | SSL_CERT_* | NODE_EXTRA_CA_CERTS | npm_config_* | APT_CONFIG) ;;
 	*) unset "$name" ;;
@@ -25,6 +26,12 @@ fail()
 {
 	echo "$(basename "$0"): $1" >&2
 	exit 1
+}
+
+# What is being done that takes a while, as a line that moves on a terminal.
+say()
+{
+	if [ -t 1 ]; then printf '\r\033[K%s' "$*"; fi
 }
 
 as_root()
@@ -156,6 +163,7 @@ prepare()
 	[ -x "$bindir/postgres" ] || fail "$original is of a PostgreSQL without a server"
 	[ -f "$("$original" --pgxs)" ] || fail "$original is of a PostgreSQL without what builds extensions"
 
+	say "copying PostgreSQL ..."
 	work=$(temporary_folder)
 	bin=$work/root$bindir
 	pg_config=$bin/pg_config
@@ -192,6 +200,7 @@ install_modules()
 	if ! command -v node >/dev/null; then install_packages nodejs; fi
 	if ! command -v npm >/dev/null; then install_packages npm; fi
 	for folder in "$@"; do
+		say "fetching the modules of $folder ..."
 		(cd "$work/src/$folder" && patiently npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null)
 		if [ "$(id -u)" = 0 ]; then chown -R postgres: "$work/src/$folder"; fi
 	done
@@ -215,14 +224,17 @@ prepare_suites()
 
 build_and_install()
 {
+	say "building ..."
 	patiently as_user make -s -C "$work/src" PG_CONFIG="$pg_config" "$@" all >/dev/null
 	as_user make -s -C "$work/src" PG_CONFIG="$pg_config" "$@" install >/dev/null
 }
 
 start_cluster()
 {
+	say "starting a cluster ..."
 	patiently as_user "$bin/initdb" -D "$work/data" -U postgres -A trust --locale=C.UTF-8 -E UTF8 >/dev/null
 	as_user "$bin/pg_ctl" -D "$work/data" -l "$work/log" -w start >/dev/null \
 		-o "-c listen_addresses='' -c unix_socket_directories='$work' -c fsync=off -c max_connections=50"
 	export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+	say
 }
