@@ -82,7 +82,7 @@ for my $case ([ 'no envelope', 'no envelope' ], [ 'an empty one', '' ], [ 'a hea
 	{
 		sql("CREATE TABLE kept AS SELECT * FROM project_dbt_sources; UPDATE project_dbt_sources SET dbt_connection = '$envelope'", $database);
 		like(error_of("SELECT remove_encryption_key('$second')"),
-			qr/55006: encryption key "$second" may be in use.*DETAIL:  1 connection in database "$database", table public\.project_dbt_sources, does not say which key it needs.*HINT:.*reencrypt_dbt_connections/s,
+			qr/55006: encryption key "$second" may be in use.*DETAIL:  1 connection in database "$database", table public\.project_dbt_sources, does not say which key it needs.*HINT:.*reencrypt_all_dbt_connections/s,
 			"$name in $database: no key is removed");
 		sql("UPDATE project_dbt_sources s SET dbt_connection = k.dbt_connection FROM kept k
 			WHERE (s.project_uuid, s.project_dbt_source_uuid) = (k.project_uuid, k.project_dbt_source_uuid); DROP TABLE kept", $database);
