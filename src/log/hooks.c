@@ -208,6 +208,26 @@ HidePortal(void)
 }
 
 /*
+ * The same of a utility command.  Citus sends the text of some to its workers as
+ * it is; what they say of a table is no value.
+ */
+static const char *
+SilentCommand(const Node *command, const char *whole, int location, int len)
+{
+	switch (nodeTag(command))
+	{
+		case T_IndexStmt:
+		case T_AlterTableStmt:
+		case T_RenameStmt:
+		case T_AlterObjectSchemaStmt:
+		case T_DropStmt:
+			return whole;
+		default:
+			return SilentText(whole, location, len);
+	}
+}
+
+/*
  * This is the first that is heard of a statement.  From PostgreSQL 16 on
  * pg_stat_statements keeps the text of a utility command here.
  */
@@ -220,7 +240,8 @@ SilenceAnalysis(ParseState *pstate, Query *query, JumbleStateArg jstate)
 	if (previous_post_parse_analyze == NULL)
 		return;
 	if (query->utilityStmt != NULL && whole != NULL)
-		pstate->p_sourcetext = SilentText(whole, query->stmt_location, query->stmt_len);
+		pstate->p_sourcetext = SilentCommand(query->utilityStmt, whole,
+											 query->stmt_location, query->stmt_len);
 	previous_post_parse_analyze(pstate, query, jstate);
 	pstate->p_sourcetext = whole;
 }
@@ -252,7 +273,8 @@ SilenceUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree
 
 	if (MayHoldConnection(ReadStatement()))
 		HidePortal();
-	next(pstmt, SilentText(query_string, pstmt->stmt_location, pstmt->stmt_len),
+	next(pstmt, SilentCommand(pstmt->utilityStmt, query_string,
+							  pstmt->stmt_location, pstmt->stmt_len),
 		 read_only_tree, context, params, query_env, dest, qc);
 }
 

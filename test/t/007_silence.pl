@@ -405,6 +405,11 @@ forget();
 send_in_ways_that_are_not_ours();
 send_and_watch();
 send_and_fetch();
+# what Citus sends to its workers is whole
+my @commands = ('CREATE INDEX spare ON project_dbt_sources (project_uuid, name)', 'ALTER TABLE project_dbt_sources ADD COLUMN note varchar(10)',
+	'ALTER TABLE project_dbt_sources RENAME note TO notes', 'ALTER TABLE project_dbt_sources DROP notes');
+run_sql(join '; ', @commands);
+is(run_sql("SELECT count(*) FROM pg_stat_statements WHERE query IN ('" . join("', '", @commands) . "')"), @commands . "\n", 'a command that changes the table keeps its text');
 $log = is_silent('preloaded by the server');
 like($log, qr/listening on Unix socket "/, 'what has nothing to do with it is as it is');
 like($log, qr/^sent elsewhere: statement: SELECT update_project_dbt_source\(\*$/m, 'what is sent elsewhere has no values either');
