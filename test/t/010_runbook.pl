@@ -1,5 +1,7 @@
 # The runbook, command by command, with a hot standby: docs/runbook.md and, of
-# docs/keyring.md and docs/monitoring.md, some.
+# docs/keyring.md and docs/monitoring.md, some.  With the keyring in the data
+# directory, and by 019_runbook_elsewhere with the keyring, and the configuration,
+# in other places.
 use strict;
 use warnings;
 
@@ -11,12 +13,23 @@ use lib 'test/t';
 use Docs;
 use Needs 'jose', 'jq';
 
+my $elsewhere = $ENV{KEYRING_ELSEWHERE};
 my $project = '11111111-1111-4111-8111-111111111111';
 # for what is said here; the commands themselves go by $schema
 $ENV{PGOPTIONS} = '-c search_path=public,dbt';
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', 'log_statement = none');
+my $safe = PostgreSQL::Test::Utils::tempdir;
+my ($file, $copy) = ($primary->data_dir . '/dbt_sources.jwks', undef);
+if ($elsewhere)
+{
+	mkdir "$safe/$_", 0700 for 'k r', 'standby';
+	$file = "$safe/k r/k.jwks";
+	# by a link
+	symlink "$safe/k r", "$safe/link";
+	$primary->append_conf('postgresql.conf', "dbt_sources.keyring_file = '$safe/link/k.jwks'");
+}
 $primary->start;
 my $install = "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE; CREATE TABLE projects (project_uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL); SELECT enable_dbt_sources('projects');
 	INSERT INTO projects (project_uuid, name) VALUES ('$project', 'one')";
@@ -28,13 +41,17 @@ $primary->safe_psql($_, $set) for 'shop', 'shop2';
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->start;
-
-my $safe = PostgreSQL::Test::Utils::tempdir;
-my $file = $primary->data_dir . '/dbt_sources.jwks';
-my $copy = $standby->data_dir . '/dbt_sources.jwks';
+$copy = $standby->data_dir . '/dbt_sources.jwks';
+if ($elsewhere)
+{
+	$copy = "$safe/standby/s.jwks";
+	copy_keyring($copy);
+	$standby->append_conf('postgresql.conf', "dbt_sources.keyring_file = '$copy'");
+}
 # a base backup keeps its mode, but init_from_backup() doesn't
 chmod 0600, $copy;
+$standby->start;
+
 mkdir "$safe/dumps";
 
 # the commands of a section; scp and ssh reach the standby
@@ -48,9 +65,7 @@ sub run_commands
 	$run{$commands} = 1;
 	local $ENV{PGHOST} = $primary->host;
 	local $ENV{PGPORT} = $primary->port;
-	local $ENV{PGDATA} = $primary->data_dir;
-	local $ENV{STANDBY_PGDATA} = $standby->data_dir;
-	local @ENV{ 'schema', 'PGOPTIONS' } = ('dbt', '');
+	local @ENV{ 'keyring', 'standby_keyring', 'schema', 'PGOPTIONS' } = ($file, $copy, 'dbt', '');
 	my $shims = "cd '$safe/dumps'\nsafe='$safe'\n" .
 	  "scp() { cp \"\$1\" \"\$2\" \"\${3#standby:}\"; }\n" .
 	  "ssh() { shift; PGHOST='" . $standby->host . "' PGPORT=" . $standby->port . " sh -c \"\$*\"; }\n";
@@ -76,6 +91,10 @@ sub types
 
 sub kids { return () = slurp_file($_[0]) =~ /"kid"/g }
 
+# where the keyring is
+my ($where) = runbook('Runbook', 2);
+is($where, $file, 'the server knows');
+
 # what a standby does with the file, and without
 is(types($standby), 'dbt dbt', 'a standby with the file lists');
 like($standby->safe_psql('shop', "SELECT get_project_dbt_source('$project', '$project')"), qr/"dbtConnection": \{"type": "dbt"\}/, 'and gets');
@@ -98,6 +117,7 @@ rename "$copy.away", $copy;
 
 # rotation, and the standby lacks the key until it gets the file
 runbook('Rotate the key', 1);
+runbook('Rotate the key', 2);
 is(types($primary), 'dbt dbt', 'the primary decrypts');
 is(slurp_file("$safe/dbt_sources.jwks"), slurp_file($file), 'the keyring is backed up');
 runbook('The keyring file', 1);
@@ -108,8 +128,11 @@ append_to_file("$copy.new", slurp_file($file));
 chmod 0600, "$copy.new";
 rename "$copy.new", $copy;
 is(types($standby), 'dbt dbt', 'and now it has');
-runbook('Rotate the key', 2);
+runbook('Rotate the key', 3);
 is(kids($file), 1, 'the old key is gone');
+runbook('The keyring file', 1);
+my ($dated) = glob "'$safe/dbt_sources.jwks.2*'";
+is(kids($dated), 2, 'a copy with a date has it');
 is(types($primary), 'dbt dbt', 'and not missed');
 
 # a block ends where something fails
@@ -121,15 +144,17 @@ sub fails
 	return $err;
 }
 my $kept = slurp_file($file);
-fails('The keyring file', 1, ': an older copy');
+fails('The keyring file', 1, 'cp "$safe"/dbt_sources.jwks.2* "$safe/dbt_sources.jwks"');
 like(fails('Rotate the key', 1, 'PGPORT=1'), qr/could not connect|connection to server/, 'no server');
 is(slurp_file($file), $kept, 'no new key');
-fails('Rotate the key', 1, 'cp() { false; }');
+runbook('Rotate the key', 1);
+fails('Rotate the key', 2, 'cp() { false; }');
 is(kids($file), 2, 'a new key without a copy');
 is($primary->safe_psql('shop', 'SELECT connections FROM encryption_keys() WHERE active'), 0, 'is not used to re-encrypt');
 like(fails('Rotate the key', 1, 'schema=public'), qr/public.rotate_encryption_key\(\) does not exist/, 'another schema');
-runbook('Rotate the key', 1);
 runbook('Rotate the key', 2);
+runbook('Rotate the key', 3);
+like(fails('Runbook', 2, 'PGPORT=1'), qr/could not connect|connection to server/, 'no server to ask');
 like(fails('Rotate the key, with standbys', 2, 'ssh() { echo unreachable >&2; false; }'), qr/unreachable/, 'no standby');
 
 # rotation that the standby doesn't notice
@@ -140,9 +165,13 @@ is((stat $_)[2] & 07777, 0600, 'for the server alone') for $file, $copy;
 $primary->safe_psql($_, $set) for 'shop', 'shop2';
 $primary->wait_for_catchup($standby);
 is(types($standby), 'dbt dbt', 'it decrypts what is written with it');
-runbook('Rotate the key', 1);
 runbook('Rotate the key', 2);
+$primary->wait_for_catchup($standby);
+is(types($standby), 'dbt dbt', 'and what is encrypted anew');
+is(kids($file), 2, 'there is no other key');
+runbook('Rotate the key', 3);
 runbook('Rotate the key, with standbys', 2);
+is(kids($file), 1, 'the old one is gone');
 is(slurp_file($copy), slurp_file($file), 'the standby has the same keys');
 is(types($standby), 'dbt dbt', 'and still decrypts');
 
@@ -231,22 +260,45 @@ append_to_file($file, $stored);
 chmod 0600, $file;
 $primary->safe_psql('postgres', "ALTER DATABASE $_ RESET dbt_sources.keyring_file") for 'shop', 'shop2';
 
-# a new cluster, of the same major as there is no other
+# a new cluster, of the same major as there is no other; elsewhere also the
+# configuration is in folders of its own, as on Debian
 $standby->stop;
 $primary->stop;
 my $upgraded = PostgreSQL::Test::Cluster->new('upgraded');
 $upgraded->init;
 my ($bindir) = run_command([ 'pg_config', '--bindir' ]);
-my $new = $upgraded->data_dir;
-($status, $out, $err) = run_commands('Upgrade PostgreSQL', 1, "export OLDBIN='$bindir' NEWBIN='$bindir' NEWPGDATA='$new' PGPORT=" . $primary->port);
-is($status, 0, 'runbook: Upgrade PostgreSQL, 1') or diag "$out\n$err";
+my %conf = map { ($_ => $_->data_dir) } $primary, $upgraded;
+if ($elsewhere)
+{
+	for my $node ($primary, $upgraded)
+	{
+		my $data = $node->data_dir;
+		$conf{$node} = "$safe/etc-" . $node->name;
+		mkdir $conf{$node}, 0700;
+		rename "$data/$_", "$conf{$node}/$_" for 'postgresql.conf', 'pg_hba.conf', 'pg_ident.conf';
+		append_to_file("$conf{$node}/postgresql.conf", "data_directory = '$data'\n");
+	}
+	append_to_file("$conf{$upgraded}/postgresql.conf", "dbt_sources.keyring_file = '$file'\n");
+}
+my $versions = "OLDBIN='$bindir' NEWBIN='$bindir' OLDCONF='$conf{$primary}' NEWCONF='$conf{$upgraded}' NEWPGDATA='" . $upgraded->data_dir . "'; export PGPORT=" . $primary->port;
+($status, $out, $err) = run_commands('Upgrade PostgreSQL', 2, $versions);
+is($status, 0, 'runbook: Upgrade PostgreSQL, 2') or diag "$out\n$err";
+if ($elsewhere)
+{
+	rename "$conf{$upgraded}/$_", $upgraded->data_dir . "/$_" for 'postgresql.conf', 'pg_hba.conf', 'pg_ident.conf';
+}
+else
+{
+	($status) = run_commands('Upgrade PostgreSQL', 3, $versions);
+	is($status, 0, 'runbook: Upgrade PostgreSQL, 3');
+}
 ok(-e "$safe/dumps/delete_old_cluster.sh", 'pg_upgrade wants the old cluster deleted');
 run_command([ 'sh', "$safe/dumps/delete_old_cluster.sh" ]);
-ok(!-e $file, 'with its keyring');
+is(-e $file ? 'there' : 'gone', $elsewhere ? 'there' : 'gone', 'what happens to the keyring with it');
 $upgraded->start;
 $primary = $upgraded;
-($out, $err) = runbook('Upgrade PostgreSQL', 2);
-like($out, qr/\|t\|2$/m, 'the new one has the keys');
+($out, $err) = runbook('Upgrade PostgreSQL', 4);
+like($out, qr/\|t\|[12]$/m, 'the new one has the keys');
 is($err, '', 'of all connections');
 is(types($upgraded), 'dbt dbt', 'and decrypts');
 
@@ -266,7 +318,8 @@ is($upgraded->safe_psql('shop', "SELECT extversion, relowner::regrole FROM pg_ex
 	'0.3.0|app', 'of the new version, and owned by the role');
 $upgraded->stop;
 
-is_deeply([ grep { !$run{ $_->{text} } } grep { ($_->{mark} // '') eq 'run by 010_runbook' } map { blocks($_) } pages() ],
+is(join(' ', map { s{.*/}{}r } glob($upgraded->data_dir . "/*.jwks*")), $elsewhere ? '' : 'dbt_sources.jwks', 'the data directory has no other keyring');
+is_deeply([ grep { !$run{ $_->{text} } && !($elsewhere && $_->{text} =~ /NEWPGDATA/) } grep { ($_->{mark} // '') eq 'run by 010_runbook' } map { blocks($_) } pages() ],
 	[], 'no command is left');
 
 sub copy_keyring

@@ -22,7 +22,7 @@ mkdir "$folder/bin";
 append_to_file("$folder/bin/sudo", "#!/bin/sh\n[ \"\$1\" != -u ] || shift 2\nexec \"\$@\"\n");
 chmod 0755, "$folder/bin/sudo";
 $ENV{PATH} = "$folder/bin:$ENV{PATH}";
-@ENV{ 'PGHOST', 'PGPORT', 'PGDATABASE', 'PGDATA' } = ($node->host, $node->port, 'postgres', $node->data_dir);
+@ENV{ 'PGHOST', 'PGPORT', 'PGDATABASE', 'keyring' } = ($node->host, $node->port, 'postgres', $node->data_dir . '/dbt_sources.jwks');
 
 my $tested = 0;
 
