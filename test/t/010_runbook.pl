@@ -55,14 +55,16 @@ $standby->start;
 mkdir "$safe/dumps";
 
 # the commands of a section; scp and ssh reach the standby
-my %page_of = ('Keys from a secret manager' => 'docs/keyring.md', 'The keyring file' => 'docs/monitoring.md');
+my %page_of = ('The keyring file' => 'docs/monitoring.md', map { $_ => 'docs/keyring.md' } 'Keys from a secret manager', 'With systemd', 'A new key');
 my %run;
+my $memory = PostgreSQL::Test::Utils::tempdir . '/dbt-keyring';
 sub run_commands
 {
 	my ($title, $which, $first) = @_;
 	my $page = $page_of{$title} // 'docs/runbook.md';
 	my $commands = (commands($page, $title, 'sh'))[ $which - 1 ] or die "no commands $which under $title";
 	$run{$commands} = 1;
+	$commands =~ s{/run/dbt-keyring}{$memory}g;
 	local $ENV{PGHOST} = $primary->host;
 	local $ENV{PGPORT} = $primary->port;
 	local @ENV{ 'keyring', 'standby_keyring', 'schema', 'PGOPTIONS' } = ($file, $copy, 'dbt', '');
@@ -212,12 +214,21 @@ like($primary->safe_psql('shop', 'SET ROLE dbt_keys; SELECT rotate_encryption_ke
 $primary->psql('shop', "SET ROLE dbt_keys; SELECT project_dbt_connection('$project', '$project')", stderr => \$stderr);
 like($stderr, qr/permission denied for function project_dbt_connection/, 'and reads nothing');
 
-# keys from a secret manager: the unit's command, which runs as root, and a new key
-my ($unit) = commands('docs/keyring.md', 'Keys from a secret manager', 'ini');
+# a keyring of a database's own
+my (undef, $own) = commands('docs/keyring.md', 'Keyring', 'sql');
+$kept = slurp_file($file);
+$primary->safe_psql('postgres', 'CREATE DATABASE shop4');
+$primary->safe_psql('shop4', "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SCHEMA dbt CASCADE; LOAD 'dbt_sources'; $own");
+$primary->safe_psql('shop4', 'SELECT rotate_encryption_key()');
+is(kids($primary->data_dir . '/shop.jwks'), 1, 'a database has its own keyring');
+is(slurp_file($file), $kept, 'and the others theirs');
+$primary->safe_psql('postgres', 'DROP DATABASE shop4');
+
+# keys from a secret manager; root's commands are run without root
+my ($unit) = commands('docs/keyring.md', 'With systemd', 'ini');
 my ($load) = $unit =~ /^ExecStart=(.*)\nExecReload=\g1\n/m;
 my $manager = PostgreSQL::Test::Utils::tempdir;
-my $run = "$manager/dbt-keyring";
-mkdir $run;
+mkdir $memory;
 append_to_file("$manager/dbt-keyring.service", $unit);
 SKIP:
 {
@@ -225,41 +236,61 @@ SKIP:
 	($out, $err) = run_command([ 'systemd-analyze', 'verify', "$manager/dbt-keyring.service" ]);
 	is($err, '', 'systemd has nothing against the unit');
 }
-$load =~ s{/run/dbt-keyring}{$run};
+$load =~ s{/run/dbt-keyring}{$memory};
 my $shims = "fetch-keyring() { cat '$manager/store'; }; store-keyring() { cat >'$manager/new' && mv '$manager/new' '$manager/store'; }; chown() { :; }
-	systemctl() { chmod 0700 '$run' && (umask 0077; $load) && chmod 0500 '$run'; }; export -f fetch-keyring chown";
+	sudo() { [ \"\$1 \$2\" = '-u postgres' ] && shift 2 && PGDATABASE=postgres \"\$@\"; }
+	systemctl() { [ \$1 = daemon-reload ] || { chmod 0700 '$memory' && (umask 0077; $load) && chmod 0500 '$memory'; }; }; export -f fetch-keyring chown";
 $shims =~ s{/bin/sh}{bash}g;
-append_to_file("$manager/store", slurp_file($file));
-is((run_command([ 'bash', '-c', "$shims; systemctl reload dbt-keyring" ]))[1], '', 'the command of the unit');
-$primary->safe_psql('shop', "LOAD 'dbt_sources'; ALTER DATABASE shop SET dbt_sources.keyring_file = '$run/keyring.jwks'");
-is((stat "$run/keyring.jwks")[2] & 07777, 0600, 'the keyring is for the server alone');
+my $status;
+sub managed
+{
+	my ($title, $which) = @_;
+	($status, $out, $err) = run_commands($title, $which, $shims);
+	is($status, 0, "keyring.md: $title, $which") or diag "$out\n$err";
+}
+sub reads_keyring_at
+{
+	my ($path) = @_;
+	ok($primary->poll_query_until('shop', "LOAD 'dbt_sources'; SELECT current_setting('dbt_sources.keyring_file') = '$path'", "LOAD\nt"), "the server reads $path");
+}
+# from the first key on
+managed('Keys from a secret manager', 2);
+managed('With systemd', 1);
+reads_keyring_at("$memory/keyring.jwks");
+$primary->psql('shop', 'SELECT rotate_encryption_key()', stderr => \$stderr);
+like($stderr, qr/is not a JWK Set with at least one key/, 'there is none');
+managed('A new key', 1);
+is($primary->safe_psql('shop', 'SELECT count(*), bool_and(active) FROM encryption_keys()'), '1|t', 'the first one');
+# and from those that the server had
+managed('Keys from a secret manager', 1);
+is((run_command([ 'bash', '-c', "$shims; systemctl reload dbt-keyring" ]))[1], '', 'the unit is reloaded');
+is((stat "$memory/keyring.jwks")[2] & 07777, 0600, 'the keyring is for the server alone');
 $active = $primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() WHERE active AND connections > 0');
 $primary->psql('shop', 'SELECT rotate_encryption_key()', stderr => \$stderr);
 like($stderr, qr/could not create keyring file: Permission denied\n.*HINT:.*change it there/s, 'a rotation can not write');
-my $status;
-($status, $out, $err) = run_commands('Keys from a secret manager', 1, $shims);
-is($status, 0, 'a new key where the keyring comes from') or diag "$out\n$err";
+managed('A new key', 1);
 is($primary->safe_psql('shop', 'SELECT connections FROM encryption_keys() WHERE active'), 2, 'it is used');
 is($primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() OFFSET 1 LIMIT 1'), $active, 'and the old one is there');
-my $needed = $primary->safe_psql('shop2', 'SELECT kid FROM encryption_keys() WHERE connections > 0');
+my $needed = $primary->safe_psql('shop2', 'SELECT kid FROM encryption_keys() WHERE NOT active AND connections > 0');
 $primary->psql('shop', "SELECT remove_encryption_key('$needed')", stderr => \$stderr);
 like($stderr, qr/is in use.*"shop2"/s, 'the other database has not been re-encrypted: a removal says so');
-$primary->safe_psql('shop2', "LOAD 'dbt_sources'; ALTER DATABASE shop2 SET dbt_sources.keyring_file = '$run/keyring.jwks'");
 $primary->safe_psql('shop2', 'CALL reencrypt_all_dbt_connections()');
 $primary->safe_psql('postgres', 'DROP DATABASE shop3');
 $primary->psql('shop', "SELECT remove_encryption_key('$active')", stderr => \$stderr);
 like($stderr, qr/could not create keyring file/, 'or that it can not write');
 my $stored = slurp_file("$manager/store");
-($status) = run_commands('Keys from a secret manager', 1, "$shims; fetch-keyring() { false; }");
+($status) = run_commands('A new key', 1, "$shims; fetch-keyring() { false; }");
 isnt($status, 0, 'without the old keyring');
-($status) = run_commands('Keys from a secret manager', 1, "$shims; jose() { false; }");
+($status) = run_commands('A new key', 1, "$shims; jose() { false; }");
 isnt($status, 0, 'or the new key');
 is(slurp_file("$manager/store"), $stored, 'nothing is stored');
-chmod 0700, $run;
+chmod 0700, $memory;
 unlink $file;
 append_to_file($file, $stored);
 chmod 0600, $file;
-$primary->safe_psql('postgres', "ALTER DATABASE $_ RESET dbt_sources.keyring_file") for 'shop', 'shop2';
+$primary->safe_psql('shop', "LOAD 'dbt_sources'; ALTER SYSTEM RESET dbt_sources.keyring_file");
+$primary->reload;
+reads_keyring_at($elsewhere ? "$safe/link/k.jwks" : 'dbt_sources.jwks');
 
 # a new cluster, of the same major as there is no other; elsewhere also the
 # configuration is in folders of its own, as on Debian
