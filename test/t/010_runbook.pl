@@ -191,13 +191,18 @@ unlink $file;
 append_to_file($file, $now);
 chmod 0600, $file;
 is(types($primary), 'undecryptable undecryptable', 'a key is lost');
-my ($out, $err) = runbook('A key is lost', 2);
+my ($out, $err) = runbook('A key is lost', 3);
 like($err, qr/WARNING:  2 connections were not re-encrypted.*Project $project, source \S.*\($project\): The keyring does not have its key/s, 'who lost what is named');
 runbook('A key is lost', 1);
 is(types($primary), 'dbt dbt', 'the copy has it');
 my ($active) = $now =~ /"kid": "([^"]+)"/;
 is($primary->safe_psql('shop', 'SELECT kid FROM encryption_keys() WHERE active'), $active, 'the active key is the same');
 is((stat $file)[2] & 07777, 0600, 'the file is still for the server alone');
+copy_keyring("$safe/dbt_sources.jwks");
+unlink $file;
+is(types($primary), 'undecryptable undecryptable', 'the file is lost');
+runbook('A key is lost', 2);
+is(types($primary), 'dbt dbt', 'its copy is as good');
 
 # backup and restore
 runbook('Back up and restore', 1);
@@ -359,6 +364,7 @@ sub copy_keyring
 	my ($to) = @_;
 	unlink $to;
 	append_to_file($to, slurp_file($file));
+	chmod 0600, $to;
 }
 
 done_testing();
