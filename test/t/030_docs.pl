@@ -125,5 +125,10 @@ for my $page (pages())
 }
 cmp_ok($tested, '>', 0, 'blocks were found');
 
+# the extension has this message from PostgreSQL
+$node->psql('postgres', 'CREATE EXTENSION dbt_sources CASCADE; ALTER EXTENSION dbt_sources SET SCHEMA pg_catalog', stderr => \my $refused);
+my ($message) = $refused =~ /ERROR:  (.*)/;
+like(page('docs/errors.md'), qr/^\| `\Q$message\E` \|/m, "docs/errors.md has: $message");
+
 $node->stop;
 done_testing();
