@@ -3,9 +3,8 @@
 # docker build -t postgres-dbt-sources --build-arg PG_MAJOR=18 .
 # docker run -e POSTGRES_PASSWORD=… -v …:/var/lib/postgresql postgres-dbt-sources
 #
-# The keyring is in the data directory, so on the volume. Better: a secret, which
-# the container mounts, and -c dbt_sources.keyring_file=/run/secrets/… after the
-# image's name; see docs/keyring.md.
+# (Before 18 the volume is /var/lib/postgresql/data.) The keyring is in the data
+# directory, so on the volume. Better: a secret; see docs/keyring.md.
 ARG PG_MAJOR=18
 
 FROM postgres:${PG_MAJOR} AS build
@@ -18,5 +17,7 @@ RUN make -C /src && make -C /src install DESTDIR=/installed
 
 FROM postgres:${PG_MAJOR}
 COPY --from=build /installed /
-# hides connections in the log, whoever writes it
-CMD ["postgres", "-c", "shared_preload_libraries=dbt_sources"]
+# Hides connections in the log, whoever writes it. A new cluster's postgresql.conf
+# is made of this, and arguments add to it. A volume from before needs the line in
+# its own postgresql.conf.
+RUN echo "shared_preload_libraries = 'dbt_sources'" >> /usr/share/postgresql/postgresql.conf.sample

@@ -155,7 +155,7 @@ pgbench('authenticator', 'afterwards', $nobody);
 
 # the runbook's commands, through the pool
 my ($commands) = commands('docs/runbook.md', 'Rotate the key, with standbys', 'sh');
-local @ENV{ 'PGHOST', 'PGPORT', 'PGUSER', 'PGDATA', 'STANDBY_PGDATA', 'schema' } = ($folder, $port, $superuser, $node->data_dir, $folder, 'public');
+local @ENV{ 'PGHOST', 'PGPORT', 'PGUSER', 'keyring', 'standby_keyring', 'schema' } = ($folder, $port, $superuser, $node->data_dir . '/dbt_sources.jwks', "$folder/dbt_sources.jwks", 'public');
 (undef, $err) = run_command([ 'bash', '-euc', "scp() { :; }\nssh() { :; }\n$commands" ]);
 is($err, '', 'the runbook for standbys');
 is($node->safe_psql('shop', 'SELECT count(*) FROM encryption_keys()'), 2, 'makes a key');

@@ -22,7 +22,7 @@ mkdir "$folder/bin";
 append_to_file("$folder/bin/sudo", "#!/bin/sh\n[ \"\$1\" != -u ] || shift 2\nexec \"\$@\"\n");
 chmod 0755, "$folder/bin/sudo";
 $ENV{PATH} = "$folder/bin:$ENV{PATH}";
-@ENV{ 'PGHOST', 'PGPORT', 'PGDATABASE', 'PGDATA' } = ($node->host, $node->port, 'postgres', $node->data_dir);
+@ENV{ 'PGHOST', 'PGPORT', 'PGDATABASE', 'keyring' } = ($node->host, $node->port, 'postgres', $node->data_dir . '/dbt_sources.jwks');
 
 my $tested = 0;
 
@@ -124,6 +124,11 @@ for my $page (pages())
 	}
 }
 cmp_ok($tested, '>', 0, 'blocks were found');
+
+# the extension has this message from PostgreSQL
+$node->psql('postgres', 'CREATE EXTENSION dbt_sources CASCADE; ALTER EXTENSION dbt_sources SET SCHEMA pg_catalog', stderr => \my $refused);
+my ($message) = $refused =~ /ERROR:  (.*)/;
+like(page('docs/errors.md'), qr/^\| `\Q$message\E` \|/m, "docs/errors.md has: $message");
 
 $node->stop;
 done_testing();
