@@ -116,6 +116,11 @@ $standby->psql('shop', "SELECT get_project_dbt_source('$project', '$source')", s
 like($stderr, qr/55000: no usable keyring/, 'and get says why');
 is($standby->safe_psql('shop', "SELECT count(*) FROM validate_dbt_connection('{}')"), 1, 'nothing else breaks');
 rename "$copy.away", $copy;
+# another table aside, of which there is nothing here
+$primary->safe_psql('shop', 'CREATE SCHEMA aside; CREATE UNLOGGED TABLE aside.project_dbt_sources (project_uuid uuid REFERENCES projects, dbt_connection text)');
+$primary->wait_for_catchup($standby);
+is($standby->safe_psql('shop', "SELECT sum(connections) FROM encryption_keys()"), $primary->safe_psql('shop', "SELECT sum(connections) FROM encryption_keys()"), 'keys are counted');
+$primary->safe_psql('shop', 'DROP SCHEMA aside CASCADE');
 
 # rotation, and the standby lacks the key until it gets the file
 runbook('Rotate the key', 1);
