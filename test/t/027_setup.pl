@@ -1,4 +1,5 @@
-# The script that sets a database up for HTTP: proxy/setup.sql.
+# The scripts that set a database up for HTTP: proxy/setup.sql and
+# proxy/postgrest/api.sql.
 use strict;
 use warnings;
 
@@ -113,7 +114,7 @@ my $s = $odd{schema} =~ s/"/""/gr;
 database('odd', 'plain');
 $node->safe_psql('odd', qq(ALTER SCHEMA plain RENAME TO "$s"; CREATE SCHEMA "The app"; CREATE TABLE "The app"."o'things" (id serial PRIMARY KEY, "the "" uuid" uuid UNIQUE, title text);
 	SELECT "$s".enable_dbt_sources('"The app"."o''things"', 'the " uuid'); INSERT INTO "The app"."o'things" ("the "" uuid") VALUES ('$mine'), ('$theirs')));
-sets_up(qr/^$/, 'with other names', 'odd', map { "$_=$odd{$_}" } keys %odd) for 1, 2;
+runs($_, qr/^$/, 'with other names', 'odd', map { "$_=$odd{$_}" } keys %odd) for ('setup.sql', 'postgrest/api.sql') x 2;
 is_bound('other names', 'odd', %odd{ 'authenticator', 'web_user' }, schema => $s, map { $_ => $odd{$_} =~ s/"/""/gr } 'web_user');
 
 # where 0.1.0 was once, whose projects are in the extension's schema
@@ -127,7 +128,7 @@ is_bound('after an upgrade', 'old');
 $node->safe_psql('old', "CREATE FUNCTION public.format(text, name) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE ''called''; END';
 	CREATE FUNCTION public.format(text, text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE ''called''; END';
 	CREATE FUNCTION public.starts_with(text, name) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''called''; END'");
-sets_up(qr/^$/, "calls nobody else's functions", 'old', 'authenticator=another');
+runs($_, qr/^$/, "calls nobody else's functions", 'old', 'authenticator=another') for 'setup.sql', 'postgrest/api.sql';
 
 # two at once, in two databases: the second waits for the first
 {
@@ -145,6 +146,19 @@ sets_up(qr/^$/, "calls nobody else's functions", 'old', 'authenticator=another')
 	$second->finish;
 	is("$out$output$err", "told\n", 'and both succeed');
 }
+
+# PostgREST's functions in a schema that has others, and after a renaming
+$node->safe_psql('shop', 'CREATE SCHEMA api; CREATE FUNCTION api.ours() RETURNS integer LANGUAGE sql AS $$ SELECT 1 $$; CREATE FUNCTION api.closed() RETURNS integer LANGUAGE sql AS $$ SELECT 1 $$;
+	REVOKE ALL ON FUNCTION api.closed FROM PUBLIC');
+runs('postgrest/api.sql', qr/^$/, 'runs', 'shop');
+is($node->safe_psql('shop', "SELECT string_agg(proname || ' ' || has_function_privilege('public', oid, 'EXECUTE') || ' ' || has_function_privilege('web_user', oid, 'EXECUTE'), ', ' ORDER BY proname)
+	FROM pg_proc WHERE pronamespace = 'api'::regnamespace AND proname IN ('ours', 'closed', 'request')"), 'closed false false, ours true true, request false true', 'what others have stays theirs');
+$node->safe_psql('shop', 'ALTER SCHEMA dbt RENAME TO sources');
+runs('postgrest/api.sql', qr/^$/, 'runs after the schema was renamed', 'shop', 'schema=sources');
+my $call = "BEGIN; SET LOCAL ROLE web_user; SELECT jsonb_typeof(api.request('x'))";
+is($node->safe_psql('shop', $call), 'object', 'and its functions find it');
+sets_up(qr/^$/, 'as well', 'shop', 'schema=sources');
+is_bound('after the schema was renamed', 'shop', schema => 'sources');
 
 $node->stop;
 done_testing();
