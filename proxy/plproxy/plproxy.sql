@@ -7,6 +7,7 @@
 -- of its own, with the caller's claims.
 
 BEGIN;
+SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE SCHEMA dbt;
 
 -- the functions of the extension, as a partition knows them
@@ -21,7 +22,7 @@ RETURNS SETOF record LANGUAGE plproxy AS $$
   FROM pg_catalog.pg_extension e
   JOIN pg_catalog.pg_depend d ON d.refobjid = e.oid AND d.deptype = 'e'
   JOIN pg_catalog.pg_proc p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
-  WHERE e.extname = 'dbt_sources';
+  WHERE e.extname = 'dbt_sources' AND e.extnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'dbt');
 $$;
 
 -- The project in a path of the HTTP API, where a uuid may be in capitals and
@@ -42,6 +43,9 @@ DECLARE
   call text;
   project text;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_temp.functions()) THEN
+    RAISE 'the partitions have no extension dbt_sources in a schema dbt';
+  END IF;
   FOR f IN SELECT * FROM pg_temp.functions() LOOP
     project := CASE WHEN f.first_argument = 'project' THEN '$1::pg_catalog.text'
                     WHEN f.name = 'http_request' THEN 'dbt.project_of_path($2)' END;

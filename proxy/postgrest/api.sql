@@ -1,18 +1,22 @@
--- What PostgREST shows: the schema api, whose functions web_user may execute,
--- and nothing else.  Run after setup.sql, with the same variables; it can be run
--- again, too.
+-- What PostgREST shows: the schema api, whose functions web_user may execute.
+-- What else is in a schema of that name stays as it is.  Run after setup.sql, with
+-- the same variables; it can be run again, too, and has to be when the schema of
+-- the extension is renamed: the functions name it.
 
 \if :{?schema} \else \set schema dbt \endif
 \if :{?web_user} \else \set web_user web_user \endif
 
 BEGIN;
 SET LOCAL client_min_messages = warning;
+SET LOCAL search_path = pg_catalog, pg_temp;
+-- one run at a time
+LOCK TABLE pg_namespace IN SHARE ROW EXCLUSIVE MODE;
 CREATE SCHEMA IF NOT EXISTS api;
 GRANT USAGE ON SCHEMA api TO :"web_user";
 
 -- the HTTP API, behind nginx
 SELECT format($$CREATE OR REPLACE FUNCTION api.request(bytea) RETURNS jsonb LANGUAGE sql
-  AS 'SELECT %I.postgrest_request($1)'$$, :'schema') \gexec
+  AS %L$$, format('SELECT %I.postgrest_request($1)', :'schema')) \gexec
 
 -- whether a token is valid and its role may be taken, which nginx asks first
 CREATE OR REPLACE FUNCTION api.ready() RETURNS boolean LANGUAGE sql STABLE
@@ -61,7 +65,11 @@ EXCEPTION WHEN no_data_found THEN
   RAISE SQLSTATE 'PT404' USING MESSAGE = sqlerrm;
 END $$;
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA api FROM PUBLIC;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA api TO :"web_user";
+REVOKE ALL ON FUNCTION api.request(bytea), api.ready(),
+  api.list_project_dbt_sources(uuid), api.create_project_dbt_source(uuid, jsonb), api.get_project_dbt_source(uuid, uuid),
+  api.update_project_dbt_source(uuid, uuid, jsonb), api.delete_project_dbt_source(uuid, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.request(bytea), api.ready(),
+  api.list_project_dbt_sources(uuid), api.create_project_dbt_source(uuid, jsonb), api.get_project_dbt_source(uuid, uuid),
+  api.update_project_dbt_source(uuid, uuid, jsonb), api.delete_project_dbt_source(uuid, uuid) TO :"web_user";
 
 COMMIT;

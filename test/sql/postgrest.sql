@@ -156,5 +156,6 @@ DROP SCHEMA api CASCADE;
 DROP EXTENSION dbt_sources;
 DROP SCHEMA dbt CASCADE;
 DROP TABLE projects;
+REVOKE USAGE ON SCHEMA public FROM regress_web_user;
 DROP ROLE regress_web_user;
 DROP ROLE regress_authenticator;

@@ -22,32 +22,7 @@ $node->safe_psql('postgres', "CREATE SCHEMA dbt; CREATE EXTENSION dbt_sources SC
 	SELECT dbt.enable_dbt_sources('projects');
 	INSERT INTO projects VALUES ('11111111-1111-4111-8111-111111111111', 'one')");
 
-# where the authenticator of something else is, and again, and in another
-# database with another schema
-my $setup = slurp_file("$top/proxy/setup.sql");
-sub sets_up
-{
-	my ($name, $expected, $database, @variables) = @_;
-	my ($out, $err) = ('', '');
-	$node->psql($database, $setup, stdout => \$out, stderr => \$err, on_error_stop => 0, extra_params => [ map { ('-v', $_) } @variables ]);
-	like($err, $expected, "setup.sql $name");
-}
-my $roles = "SELECT coalesce(string_agg(rolname, ' ' ORDER BY rolname), '') FROM pg_roles WHERE rolname IN ('authenticator', 'web_user', 'root', 'visitor')";
-sets_up('does nothing where it cannot do all', qr/does not exist/, 'postgres', 'schema=nowhere');
-is($node->safe_psql('postgres', $roles), '', 'no role is left');
-$node->safe_psql('postgres', 'CREATE ROLE authenticator LOGIN NOINHERIT CONNECTION LIMIT 77; CREATE ROLE root LOGIN SUPERUSER; CREATE DATABASE other');
-sets_up('refuses a superuser', qr/must not be a superuser/, 'postgres', 'authenticator=root');
-is($node->safe_psql('postgres', $roles), 'authenticator root', 'and makes nothing');
-sets_up("$_ time", qr/^$/, 'postgres') for 'the first', 'the second';
-is($node->safe_psql('postgres', "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'authenticator'"), 77, 'an authenticator stays as it is');
-is($node->safe_psql('postgres', "SELECT string_agg(polname, ' ' ORDER BY polname) FROM pg_policy WHERE polrelid = 'projects'::regclass"),
-	'claims_manage claims_view', 'each policy once');
-$node->safe_psql('other', 'CREATE SCHEMA "My dbt"; CREATE EXTENSION dbt_sources SCHEMA "My dbt" CASCADE; CREATE SCHEMA app;
-	CREATE TABLE app.things (project_uuid uuid PRIMARY KEY, name text); SELECT "My dbt".enable_dbt_sources(\'app.things\')');
-sets_up('of another database', qr/^$/, 'other', 'schema=My dbt', 'projects=app.things', 'web_user=visitor');
-is($node->safe_psql('other', 'SELECT has_function_privilege(\'visitor\', \'"My dbt".http_request\'::regproc, \'EXECUTE\'), pg_has_role(\'authenticator\', \'visitor\', \'MEMBER\')'),
-	't|t', 'with other names');
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_db_role_setting WHERE setrole = 'authenticator'::regrole AND setdatabase <> 0"), 2, 'timeouts count in these databases only');
+$node->safe_psql('postgres', slurp_file("$top/proxy/setup.sql"));
 $node->safe_psql('postgres', "SELECT dbt.update_project_dbt_source('11111111-1111-4111-8111-111111111111', '11111111-1111-4111-8111-111111111111', '{\"name\": \"one\"}')");
 
 # few connections for all

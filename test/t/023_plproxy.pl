@@ -47,10 +47,22 @@ for my $n (0 .. $partitions - 1)
 my $where = 'host=' . $data->host . ' port=' . $data->port;
 $proxy->safe_psql('postgres', 'CREATE DATABASE shop');
 $proxy->safe_psql('shop', $on_proxy =~ s/host=db(\d) dbname=shop sslmode=verify-full/$where dbname=shop$1/gr);
+sub install
 {
-	local @ENV{ 'PGHOST', 'PGPORT' } = ($proxy->host, $proxy->port);
-	command_ok([ 'bash', '-euc', "cd '$folder'\n$install" ], 'the functions are made');
+	my ($database) = @_;
+	my ($host, $port) = ($proxy->host, $proxy->port);
+	return [ 'env', "PGHOST=$host", "PGPORT=$port", 'bash', '-euc', "cd '$folder'\nsudo() { shift 2; \"\$@\"; }\n" . $install =~ s/\bshop\b/$database/r ];
 }
+# a name that stands in for PostgreSQL's own isn't called
+$proxy->safe_psql('shop', "CREATE FUNCTION format(text, text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE ''called''; END'");
+command_ok(install('shop'), 'the functions are made');
+$proxy->safe_psql('shop', 'DROP FUNCTION public.format');
+# nothing is made for partitions without any
+$proxy->safe_psql('postgres', 'CREATE DATABASE bare');
+$proxy->safe_psql('bare', "CREATE EXTENSION plproxy; CREATE SERVER dbt_sources FOREIGN DATA WRAPPER plproxy OPTIONS (p0 '$where dbname=postgres');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER dbt_sources");
+command_fails_like(install('bare'), qr/the partitions have no extension dbt_sources in a schema dbt/, 'partitions without the extension are told');
+is($proxy->safe_psql('bare', "SELECT count(*) FROM pg_namespace WHERE nspname = 'dbt'"), 0, 'and nothing is made');
 $proxy->safe_psql('shop', "$after
 	CREATE USER MAPPING FOR worker SERVER dbt_sources;
 	GRANT USAGE ON FOREIGN SERVER dbt_sources TO worker;

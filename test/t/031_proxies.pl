@@ -21,11 +21,38 @@ my $node = PostgreSQL::Test::Cluster->new('proxies');
 $node->init;
 $node->start;
 
-# who they run as, in the database; there are no such users of the machine
-mkdir "$folder/bin";
-append_to_file("$folder/bin/sudo", "#!/bin/sh\nif [ \"\$1\" = -u ]; then [ \"\$2\" = postgres ] || export PGUSER=\"\$2\"; shift 2; fi\nexec \"\$@\"\n");
-append_to_file("$folder/bin/install", "#!/bin/sh\n[ \"\$*\" = \"-d -o authenticator -m 700 $folder/etc\" ] && mkdir -m 700 $folder/etc\n");
+# The machine, as far as it can be had without being root: a user is there after
+# adduser, and nobody else may look into the home folder with the checkout.
+my $home = "$folder/home";
+mkdir $_ for $home, "$folder/bin";
+system('cp', '-r', "$top/proxy", $home) == 0 or die;
+system('rm', '-r', "$home/proxy/node/node_modules") == 0 or die;
+append_to_file("$folder/users", "root\npostgres\n");
+my %programs = (
+	adduser => '[ "$1 $2" = "--system --group" ] && echo "$3" >>"$users"',
+	# root may look everywhere
+	sudo => <<'END',
+[ "$1" = -u ] || exec "$@"
+grep -qx "$2" "$users" || { echo "sudo: unknown user $2" >&2; exit 1; }
+[ "$2" = postgres ] || export PGUSER="$2"
+shift 2
+find "$home" -depth -type d -exec chmod 0 {} +
+exec "$@"
+END
+	install => <<'END',
+case $* in *"-o "*)
+	owner=${*#*-o } owner=${owner%% *}
+	grep -qx "$owner" "$users" || { echo "install: invalid user '$owner'" >&2; exit 1; }
+	set -- $(echo " $*" | sed "s/ -o $owner / /") ;;
+esac
+exec /usr/bin/install "$@"
+END
+	# what it would fetch
+	npm => '[ "$*" = "ci --omit=dev" ] && cp -r "$modules" .');
+append_to_file("$folder/bin/$_", "#!/bin/sh\nusers='$folder/users' home='$home' modules='$top/proxy/node/node_modules'\n$programs{$_}\n") for keys %programs;
 chmod 0755, glob "$folder/bin/*";
+sub open_home { return system('chmod', '-R', 'u+rwX', $home) }
+END { local $?; open_home() }
 $ENV{PATH} = "$folder/bin:$ENV{PATH}";
 @ENV{ 'PGHOST', 'PGPORT', 'PGDATABASE' } = ($node->host, $node->port, 'postgres');
 $ENV{DBT_PROXY_LISTEN} = "127.0.0.1:$port";
@@ -34,9 +61,10 @@ $ENV{DBT_PROXY_LISTEN} = "127.0.0.1:$port";
 sub here
 {
 	my ($text) = @_;
-	my ($host, $etc) = ($node->host, "$folder/etc");
+	my ($host, $etc, $opt) = ($node->host, "$folder/etc", "$folder/opt");
 	$text =~ s{/var/run/postgresql}{$host}g;
 	$text =~ s{/etc/dbt_sources}{$etc}g;
+	$text =~ s{/opt/}{$opt/}g;
 	$text =~ s{127\.0\.0\.1:8080}{127.0.0.1:$port}g;
 	return $text;
 }
@@ -44,7 +72,8 @@ sub here
 sub runs
 {
 	my ($where, $text, $name) = @_;
-	my ($out, $err) = run_command([ 'bash', '-euo', 'pipefail', '-c', "cd '$top/$where'\n" . here($text) ]);
+	open_home();
+	my ($out, $err) = run_command([ 'bash', '-euo', 'pipefail', '-c', "cd '$home/$where'\n" . here($text) ]);
 	is($?, 0, $name) or diag "$out\n$err";
 	return ($out, $err);
 }
@@ -60,14 +89,19 @@ my $project = $node->safe_psql('shop', "INSERT INTO projects (name) VALUES ('Sho
 @ENV{ 'project', 'source' } = ($project, $project);
 
 my ($setup, $key, $try) = marked('docs/http.md');
-my ($start) = marked('proxy/node/README.md');
-my ($api) = marked('proxy/postgrest/README.md');
+my ($move, $start) = marked('proxy/node/README.md');
+my ($api, $configure) = marked('proxy/postgrest/README.md');
 runs('.', $setup, 'the roles are made');
 runs('.', $key, 'and a key');
 runs('proxy/postgrest', $api, 'what PostgREST shows');
 is($node->safe_psql('shop', "SELECT has_function_privilege('web_user', 'api.request(bytea)', 'EXECUTE')"), 't', 'it is shown to who requests run as');
 
-my $proxy = IPC::Run::start([ 'bash', '-euc', "cd '$top/proxy/node'\nexec " . here($start) =~ s/^sudo -u \w+/env PGUSER=authenticator/r ],
+runs('proxy/postgrest', $configure, 'and its configuration');
+my ($configured) = run_command([ 'stat', '-c', '%a %n', "$folder/etc", "$folder/etc/postgrest.conf" ]);
+is($configured, "700 $folder/etc\n600 $folder/etc/postgrest.conf", 'is for nobody else');
+
+runs('proxy/node', $move, 'the proxy moves');
+my $proxy = IPC::Run::start([ 'bash', '-euc', "cd '$folder/opt/dbt-sources-proxy'\nexec " . here($start) ],
 	'<', '/dev/null', '>&', "$folder/output");
 END { local $?; if ($proxy) { $proxy->signal('TERM'); $proxy->finish } }
 my (undef, $waited) = run_command([ 'curl', '-qs', '--noproxy', '*', '--retry', '50', '--retry-connrefused', '--retry-delay', '1', "http://127.0.0.1:$port/readyz" ]);
