@@ -57,6 +57,8 @@ like($stderr, qr/54000: dbtConnection is too large to be stored/, 'past the limi
 # which releases of PostgreSQL take for a document is their matter
 like($node->safe_psql('postgres', "SELECT status FROM http_request('POST', '/api/v1/projects/$project/dbt-sources',
 		'[' || repeat('0,', 1 << 24) || '0]')"), qr/^4(00|13)$/, 'over HTTP, too: more elements than fit one allocation');
+is($node->safe_psql('postgres', "SET dbt_sources.http_body_limit = '300MB';
+		SELECT status FROM http_request('POST', '/api/v1/projects/$project/dbt-sources', '{\"name\": \"' || repeat('x', 1 << 28) || '\"}')"), '413', 'and a longer string than jsonb has');
 
 # a source that is as large as a document may be, and then something around it
 $node->psql('postgres', "SELECT set_project_dbt_connection('$project', jsonb_build_object('type', 'gitlab', 'personal_access_token', 't',
