@@ -50,10 +50,15 @@ is($node->safe_psql('postgres', "SELECT project_dbt_connection('$project', '$pro
 		WHERE s ->> 'type' = 'dbt'"), 't', 'which a form sends back without their values');
 
 my $stderr;
-$node->psql('postgres', "SELECT set_project_dbt_connection('$project', jsonb_build_object('type', 'manifest',
-		'hideRefreshButton', true, 'manifest', repeat(chr(1), 200 * 1024 * 1024)))",
-	stderr => \$stderr, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-like($stderr, qr/54000: dbtConnection is too large to be stored/, 'past the limits: a clear error');
+# as JSON, each character takes six, and of three bytes the envelope makes four
+for my $case ([ 200, 'the JSON' ], [ 135, 'the envelope' ])
+{
+	my ($mib, $what) = @$case;
+	$node->psql('postgres', "SELECT set_project_dbt_connection('$project', jsonb_build_object('type', 'manifest',
+			'hideRefreshButton', true, 'manifest', repeat(chr(1), $mib * 1024 * 1024)))",
+		stderr => \$stderr, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($stderr, qr/54000: dbtConnection is too large to be stored/, "past the limits of $what: a clear error");
+}
 # which releases of PostgreSQL take for a document is their matter
 like($node->safe_psql('postgres', "SELECT status FROM http_request('POST', '/api/v1/projects/$project/dbt-sources',
 		'[' || repeat('0,', 1 << 24) || '0]')"), qr/^4(00|13)$/, 'over HTTP, too: more elements than fit one allocation');

@@ -249,6 +249,8 @@ sub send_in_ways_that_are_not_ours
 	sends('a long statement', 'SELECT no_project_dbt_source(1' . ' + 1' x 300 . ')', qr/42883/);
 	# what an error says tells of the statement, too
 	sends('names in a message', "SELECT says('the ' || 'dbt_' || 'connection is', 'ses' || 'ame')", qr/P0001/);
+	sends('pg_stat_activity, after a statement that is hidden', "SELECT 'sesame' = 'x' AS dbt_connection;\nBEGIN; SELECT count(list_project_dbt_sources(project_uuid)) FROM projects;\n\\! psql -XAtq -d '" .
+		  $node->connstr('postgres') . "' -c \"SELECT query FROM pg_stat_activity WHERE state LIKE 'idle in%'\"\nCOMMIT", qr/^SELECT list_project_dbt_sources\(\.\.\.\)$/m);
 	sends('pg_stat_activity, after an error', "SELECT $call '{\"personal_access_token\": \"sesame\", ]');\n\\! psql -XAtq -d '" .
 		  $node->connstr('postgres') . "' -c \"SELECT query FROM pg_stat_activity WHERE query LIKE '%personal_access_token%' AND pid <> pg_backend_pid()\"\n", qr/22P02/);
 }
