@@ -186,6 +186,26 @@ SilentText(const char *whole, int location, int len)
 }
 
 /*
+ * The same of a utility command.  Citus sends the text of some to its workers as
+ * it is; what they say of a table is no value.
+ */
+static const char *
+SilentCommand(const Node *command, const char *whole, int location, int len)
+{
+	switch (nodeTag(command))
+	{
+		case T_IndexStmt:
+		case T_AlterTableStmt:
+		case T_RenameStmt:
+		case T_AlterObjectSchemaStmt:
+		case T_DropStmt:
+			return whole;
+		default:
+			return SilentText(whole, location, len);
+	}
+}
+
+/*
  * The extended protocol shows the text of a portal again each time that rows are
  * fetched from it; if they are there already, nothing runs that would hide it.
  */
@@ -205,26 +225,6 @@ HidePortal(void)
 	MemoryContextSwitchTo(caller);
 	hidden = portal->sourceText;
 	since = portal->creation_time;
-}
-
-/*
- * The same of a utility command.  Citus sends the text of some to its workers as
- * it is; what they say of a table is no value.
- */
-static const char *
-SilentCommand(const Node *command, const char *whole, int location, int len)
-{
-	switch (nodeTag(command))
-	{
-		case T_IndexStmt:
-		case T_AlterTableStmt:
-		case T_RenameStmt:
-		case T_AlterObjectSchemaStmt:
-		case T_DropStmt:
-			return whole;
-		default:
-			return SilentText(whole, location, len);
-	}
 }
 
 /*
