@@ -39,7 +39,7 @@ Part(const char *text, const regmatch_t *match)
 
 /*
  * A host as it is compared: in lower case, without a dot at its end, or a path;
- * what isn't plain is another whatever differs.
+ * what isn't plain is another whatever differs.  Nothing but spaces is the service's.
  */
 static char *
 ReferenceHost(const char *text)
@@ -51,6 +51,8 @@ ReferenceHost(const char *text)
 	char	   *name;
 	const char *const kinds[] = {PLAIN, ORIGIN};
 
+	if (*trimmed == '\0')
+		return "gitlab.com";
 	for (size_t i = 0; i < lengthof(kinds) && !plain; i++)
 	{
 		if (regcomp(&compiled, kinds[i], REG_EXTENDED | REG_ICASE) != 0)
