@@ -58,7 +58,7 @@ NormalHost(const char *start, int len)
 	host = pnstrdup(start, len);
 
 	name = host + strspn(host, LETTERS);
-	name = strncmp(name, "://", 3) == 0 ? name + 3 : host;
+	name = name > host && strncmp(name, "://", 3) == 0 ? name + 3 : host;
 	name_len = strspn(name, LETTERS DIGITS "-._");
 	port = name + name_len;
 	path = *port == ':' ? port + 1 + strspn(port + 1, DIGITS) : port;

@@ -231,6 +231,8 @@ PLAIN = re.compile(r"[\x21-\x24\x26-\x5b\x5d-\x7e]*")         # no percent sign,
 def normal_host(type, field, host):
     host = host.strip(" ") or OWN_HOSTS[type][field]
     scheme, separator, rest = host.partition("://")
+    if separator and not scheme:
+        return host
     if not separator:
         scheme, rest = "", host
     elif "\\" not in host:

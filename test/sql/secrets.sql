@@ -103,7 +103,7 @@ FROM (VALUES ('github', NULL, ARRAY['', 'github.com', 'GitHub.com', 'github.com.
 	('gitlab', 'Own.example:8443', ARRAY['own.example:8443', 'own.example.:8443', 'own.example:8444', 'own.example', NULL]),
 	('gitlab', 'ÄÖ.example', ARRAY['äö.example', 'ÄÖ.example', ' ÄÖ.example', 'ÄÖ.EXAMPLE']),
 	('gitlab', 'h', ARRAY['H.', 'hh']), ('gitlab', '.', ARRAY[' ', '..']), ('gitlab', '.:443', ARRAY[':443']), ('gitlab', 'A:', ARRAY['a:']), ('gitlab', 'A:x', ARRAY['a:x']),
-	('gitlab', 'A/b', ARRAY['a/b']), ('gitlab', 'X@A', ARRAY['x@a']), ('gitlab', 'https://@A/b', ARRAY['https://@a/b']), ('gitlab', 'https://A?b', ARRAY['https://a?b']),
+	('gitlab', 'A/b', ARRAY['a/b']), ('gitlab', 'X@A', ARRAY['x@a']), ('gitlab', 'https://@A/b', ARRAY['https://@a/b']), ('gitlab', 'https://A?b', ARRAY['https://a?b']), ('gitlab', '://h/a', ARRAY['://h/b']),
 	('gitlab', 'https://A/b', ARRAY['https://a/!c~', 'https://a.', 'https://a/b c', 'https://a/b\c', E'https://a/b\u007f', 'https://a/bä', 'https://a:443/b', 'https://b/b']),
 	('gitlab', 'https://own.example', ARRAY['https://own.example/', 'HTTPS://Own.example./path', 'http://own.example', 'own.example'])) h (type, stored, hosts),
 	unnest(hosts) sent,
