@@ -381,6 +381,7 @@ AppendJsonString(StringInfo out, const char *string, int len)
 		['"'] = '"',
 		['\\'] = '\\'
 	};
+	static const char hex_digits[] = "0123456789abcdef";
 	const char *end = string + len;
 
 	appendStringInfoChar(out, '"');
@@ -396,7 +397,11 @@ AppendJsonString(StringInfo out, const char *string, int len)
 			break;
 		c = *string++;
 		if (escapes[c] == '\0')
-			appendStringInfo(out, "\\u%04x", c);
+		{
+			appendStringInfoString(out, "\\u00");
+			appendStringInfoChar(out, hex_digits[c >> 4]);
+			appendStringInfoChar(out, hex_digits[c & 0xF]);
+		}
 		else
 		{
 			appendStringInfoChar(out, '\\');
