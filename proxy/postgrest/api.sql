@@ -65,11 +65,8 @@ EXCEPTION WHEN no_data_found THEN
   RAISE SQLSTATE 'PT404' USING MESSAGE = sqlerrm;
 END $$;
 
-REVOKE ALL ON FUNCTION api.request(bytea), api.ready(),
-  api.list_project_dbt_sources(uuid), api.create_project_dbt_source(uuid, jsonb), api.get_project_dbt_source(uuid, uuid),
-  api.update_project_dbt_source(uuid, uuid, jsonb), api.delete_project_dbt_source(uuid, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION api.request(bytea), api.ready(),
-  api.list_project_dbt_sources(uuid), api.create_project_dbt_source(uuid, jsonb), api.get_project_dbt_source(uuid, uuid),
-  api.update_project_dbt_source(uuid, uuid, jsonb), api.delete_project_dbt_source(uuid, uuid) TO :"web_user";
+\set functions 'api.request(bytea), api.ready(), api.list_project_dbt_sources(uuid), api.create_project_dbt_source(uuid, jsonb), api.get_project_dbt_source(uuid, uuid), api.update_project_dbt_source(uuid, uuid, jsonb), api.delete_project_dbt_source(uuid, uuid)'
+REVOKE ALL ON FUNCTION :functions FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION :functions TO :"web_user";
 
 COMMIT;
