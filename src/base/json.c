@@ -253,33 +253,21 @@ ParseJson(char *text, int *sqlerrcode)
 	return json;
 }
 
+typedef char *(*Conversion) (const char *text, int len, int encoding);
+
 /*
- * The terminated string in the database's encoding, or NULL with 22021 for what
- * is not text in UTF-8, and 22P05 for characters that the database's encoding
- * lacks.
+ * Text from or to UTF-8, which is the text itself, or terminated.  NULL with the
+ * SQLSTATE for what can't be converted; PostgreSQL would name some bytes of it.
  */
-char *
-TextFromUtf8(const char *text, Size len, int *sqlerrcode)
+static char *
+TryToConvert(Conversion convert, const char *text, Size len, int *sqlerrcode)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	char	   *terminated;
-	char	   *volatile server = NULL;
-
-	if (memchr(text, '\0', len) != NULL ||
-		!pg_verify_mbstr(PG_UTF8, text, len, true))
-	{
-		*sqlerrcode = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
-		return NULL;
-	}
-	terminated = MemoryContextAllocHuge(caller, len + 1);
-	memcpy(terminated, text, len);
-	terminated[len] = '\0';
-	if (GetDatabaseEncoding() == PG_UTF8)
-		return terminated;
+	char	   *volatile converted = NULL;
 
 	PG_TRY();
 	{
-		server = pg_any_to_server(terminated, len, PG_UTF8);
+		converted = convert(text, len, PG_UTF8);
 	}
 	PG_CATCH();
 	{
@@ -288,9 +276,36 @@ TextFromUtf8(const char *text, Size len, int *sqlerrcode)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		FlushErrorState();
-		server = NULL;
+		converted = NULL;
 	}
 	PG_END_TRY();
+	return converted;
+}
+
+/*
+ * The terminated string in the database's encoding, or NULL with 22021 for what
+ * is not text in UTF-8, and 22P05 for characters that the database's encoding
+ * lacks.
+ */
+char *
+TextFromUtf8(const char *text, Size len, int *sqlerrcode)
+{
+	char	   *terminated;
+	char	   *server;
+
+	if (memchr(text, '\0', len) != NULL ||
+		!pg_verify_mbstr(PG_UTF8, text, len, true))
+	{
+		*sqlerrcode = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
+		return NULL;
+	}
+	terminated = MemoryContextAllocHuge(CurrentMemoryContext, len + 1);
+	memcpy(terminated, text, len);
+	terminated[len] = '\0';
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return terminated;
+
+	server = TryToConvert(pg_any_to_server, terminated, len, sqlerrcode);
 	if (server != terminated)
 	{
 		explicit_bzero(terminated, len);
@@ -301,29 +316,14 @@ TextFromUtf8(const char *text, Size len, int *sqlerrcode)
 
 /*
  * The other way round: text of the database as UTF-8, which is the text itself, or
- * terminated.  NULL if that can't be, as where SQL_ASCII takes any bytes; PostgreSQL
- * would name some of them.
+ * terminated.  NULL if that can't be, as where SQL_ASCII takes any bytes.
  */
 char *
-TextToUtf8(char *text, Size len)
+TextToUtf8(const char *text, Size len)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	char	   *volatile utf8 = NULL;
+	int			sqlerrcode;
 
-	PG_TRY();
-	{
-		utf8 = pg_server_to_any(text, len, PG_UTF8);
-	}
-	PG_CATCH();
-	{
-		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
-		utf8 = NULL;
-	}
-	PG_END_TRY();
-	return utf8;
+	return TryToConvert(pg_server_to_any, text, len, &sqlerrcode);
 }
 
 /*

@@ -50,7 +50,7 @@ extern void JsonPushBool(JsonbParseState **state, const char *key, bool value);
 extern void JsonPushInteger(JsonbParseState **state, const char *key, int64 value);
 
 extern char *TextFromUtf8(const char *text, Size len, int *sqlerrcode);
-extern char *TextToUtf8(char *text, Size len);
+extern char *TextToUtf8(const char *text, Size len);
 extern Jsonb *TryJsonFromUtf8(const char *text, Size len, int *sqlerrcode);
 extern Jsonb *JsonFromUtf8(const char *text, Size len);
 extern Jsonb *JsonFromBytea(bytea *utf8);

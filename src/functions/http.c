@@ -482,8 +482,7 @@ FailureOfServer(const Request *request, const ErrorData *error)
 static Jsonb *
 PostgrestHeaders(void)
 {
-	const char *option = GetConfigOption("request.headers", true, false);
-	char	   *setting = option == NULL ? NULL : pstrdup(option);
+	const char *setting = GetConfigOption("request.headers", true, false);
 	char	   *utf8;
 	Jsonb	   *headers;
 
